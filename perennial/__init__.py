@@ -1,0 +1,1 @@
+"""Keeps a dense-retrieval search alive: the domain, free of orchestrators and trackers."""

@@ -1,0 +1,1 @@
+"""Tables and their columns; where they come from; clicks to judgements; judgements to triplets."""

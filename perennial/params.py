@@ -1,0 +1,229 @@
+"""params.yaml, parsed once and strictly at the door; what each number means stands beside it there.
+
+A stage gets its own section; the rooms get plain values and never see these classes.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from perennial.errors import ParamsInvalid
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """One section of params.yaml: frozen, no unknown keys, no silent conversion, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Source(Section):
+    columns: dict[str, dict[str, str]]
+
+
+class Split(Section):
+    held_out_share: Annotated[float, Field(gt=0, lt=1)]
+    salt: str
+
+
+class Snapshot(Section):
+    window_days: Count
+    click_window_seconds: Annotated[int, Field(ge=0)]
+
+
+class Validate(Section):
+    max_text_characters: Count
+    max_query_characters: Count
+    min_requests: Count
+    min_clicks: Count
+    max_null_slice_share: Share
+    sample_rows: Count
+
+
+class Judge(Section):
+    min_examinations: Count
+    min_click_rate: Share
+    max_negative_rate: Share
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    max_positives: Count
+
+
+class Mine(Section):
+    neighbours: Count
+    negatives: Count
+    log_negatives: Annotated[int, Field(ge=0)]
+    max_positive_share: Share
+    seed: Seed
+
+
+class Train(Section):
+    loss: Literal["triplet"]
+    margin: Positive
+    epochs: Count
+    batch_queries: Annotated[int, Field(ge=2)]
+    hard_negatives: Annotated[int, Field(ge=0)]
+    learning_rate: Positive
+    warmup_share: Share
+    weight_decay: NotNegative
+    max_tokens: Count
+    validation_share: Annotated[float, Field(ge=0, lt=1)]
+    patience: Count
+    checkpoint_steps: Count
+    replay_share: Annotated[float, Field(ge=0, lt=1)]
+    seed: Seed
+
+
+class Index(Section):
+    factory: Annotated[str, Field(pattern=r"^(Flat|IVF[1-9][0-9]*,Flat)$")]
+    nprobe: Count
+    reference_queries: Count
+    reference_vectors: Count
+    batch_size: Count
+    seed: Seed
+
+
+class Evaluate(Section):
+    bootstrap_samples: Annotated[int, Field(ge=100)]
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    probe_queries: Count
+    examples: Count
+    seed: Seed
+
+
+class Gate(Section):
+    metric: str
+    min_gain: float
+    max_loss: NotNegative
+    max_lexical_loss: NotNegative
+    min_queries: Count
+    min_judged: Share
+    judged_gap: Share
+    min_ann_recall: Share
+    min_coverage: Share
+    min_effective_rank: Positive
+    review: Literal["auto", "required"]
+
+
+class Shadow(Section):
+    queries: Count
+    persistence: Annotated[float, Field(gt=0, lt=1)]
+    min_overlap: Share
+    max_latency_ratio: Positive
+    examples: Count
+
+
+class Canary(Section):
+    sessions: Annotated[int, Field(ge=2)]
+    max_loss: NotNegative
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    seed: Seed
+
+
+class Bootstrap(Section):
+    dimension: Count
+    vocabulary: Annotated[int, Field(ge=300)]
+    epochs: Count
+    batch_queries: Annotated[int, Field(ge=2)]
+    learning_rate: Positive
+    margin: Positive
+    seed: Seed
+
+
+class Simulate(Section):
+    start: str
+    days: Count
+    sessions: Count
+    results: Annotated[int, Field(ge=2)]
+    position_decay: NotNegative
+    click_if_relevant: Share
+    click_if_not: Share
+    stop_after_click: Share
+    abandon: Share
+    max_requests: Count
+    explore: Share
+    seed: Seed
+
+
+class Retention(Section):
+    lineages: Count
+    releases: Count
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    source: Source
+    split: Split
+    snapshot: Snapshot
+    validate_: Validate = Field(alias="validate")  # `validate` is a method of pydantic's models
+    judge: Judge
+    mine: Mine
+    train: Train
+    index: Index
+    evaluate: Evaluate
+    gate: Gate
+    shadow: Shadow
+    canary: Canary
+    bootstrap: Bootstrap
+    simulate: Simulate
+    retention: Retention
+
+
+def load_params(path: Path) -> Params:
+    """params.yaml to Params; raises ParamsInvalid naming every wrong key by its dotted name."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ParamsInvalid(f"cannot read {path}: {error.strerror}; run from a checkout") from error
+    try:
+        raw = yaml.load(text, Loader=_StrictLoader)
+    except yaml.YAMLError as error:
+        raise ParamsInvalid(f"{path.name} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise ParamsInvalid(f"{path.name} must be a mapping of sections")
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        raise ParamsInvalid(f"{path.name}: " + "; ".join(_complaints(error, raw))) from error
+
+
+def _complaints(error: ValidationError, raw: dict[str, Any]) -> Iterator[str]:
+    for problem in error.errors():
+        name = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            yield f"{name} is not a parameter{_closest(problem['loc'], raw)}; remove or rename it"
+        elif problem["type"] == "missing":
+            yield f"{name} is missing; add it"
+        else:
+            yield f"{name} is {problem['input']!r}: {problem['msg'].lower()}"
+
+
+def _closest(location: tuple[int | str, ...], raw: dict[str, Any]) -> str:
+    import difflib
+
+    fields: dict[str, Any] = {f.alias or n: f for n, f in Params.model_fields.items()}
+    if len(location) > 1 and str(location[0]) in fields:
+        fields = fields[str(location[0])].annotation.model_fields
+    near = difflib.get_close_matches(str(location[-1]), list(fields), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """A key written twice is an error: plain YAML silently keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key) for key, _ in node.value]
+        twice = {key for key in keys if keys.count(key) > 1}
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"key written twice: {', '.join(map(str, twice))}", node.start_mark
+            )
+        return super().construct_mapping(node, deep)

@@ -1,0 +1,72 @@
+"""Where things are: the folders of one retrain, and the places that the environment names."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from perennial.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder of one retrain; every stage reads and writes below its root only."""
+
+    root: Path
+
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def snapshot(self) -> Path:
+        """The frozen tables, snapshot.json, and the champion's bytes under `champion/`."""
+        return self.root / "snapshot"
+
+    @property
+    def champion(self) -> Path:
+        return self.snapshot / "champion"
+
+    def table(self, name: str) -> Path:
+        return self.snapshot / f"{name}.parquet"
+
+    def artifacts(self, stage: str) -> Path:
+        """A stage's outs. DVC deletes them before the stage runs again."""
+        return self.root / "artifacts" / stage
+
+    def work(self, stage: str) -> Path:
+        """What must survive a re-run or differs between runs: checkpoints, progress, pages."""
+        return self.root / "work" / stage
+
+
+@dataclass(frozen=True)
+class Places:
+    """What the environment decides: where the store, the source, the runs and the tracker are."""
+
+    home: Path
+    store: Path
+    source: Path
+    runs: Path
+    cache: Path
+    tracking_uri: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Places":
+        """PERENNIAL_HOME (default `state`) holds all the rest, unless a variable of its own says."""
+        env = os.environ if environment is None else environment
+        home = Path(env.get("PERENNIAL_HOME") or "state").absolute()
+        store = env.get("PERENNIAL_STORE") or str(home / "store")
+        if "://" in store and not store.startswith("file://"):
+            raise BadInput(
+                f"PERENNIAL_STORE is {store!r}, but only a local folder can be a store in this "
+                "version; give a path."
+            )
+        tracking = home / "mlflow" / "mlflow.db"
+        return cls(
+            home=home,
+            store=Path(store.removeprefix("file://")).absolute(),
+            source=Path(env.get("PERENNIAL_SOURCE") or home / "source").absolute(),
+            runs=Path(env.get("PERENNIAL_RUNS") or home / "runs").absolute(),
+            cache=Path(env.get("PERENNIAL_CACHE") or home / "cache").absolute(),
+            tracking_uri=env.get("MLFLOW_TRACKING_URI") or f"sqlite:///{tracking}",
+        )
