@@ -1,0 +1,90 @@
+"""A segment: an immutable FAISS index file, the ids of its rows, and the rows that no longer count."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from perennial.errors import BadInput, IntegrityError
+
+
+@dataclass(frozen=True)
+class Segment:
+    """`vectors` holds the rows of `doc_ids`, in order; `dead` marks the tombstones."""
+
+    vectors: faiss.Index
+    doc_ids: np.ndarray  # (rows,) of str
+    dead: np.ndarray  # (rows,) bool
+
+    @property
+    def live(self) -> int:
+        return int(len(self.dead) - self.dead.sum())
+
+
+def build_vectors(vectors: np.ndarray, *, factory: str, nprobe: int, seed: int) -> faiss.Index:
+    """(n, d) unit rows to a trained and filled inner-product FAISS index; same input, same bytes."""
+    rows, dimension = vectors.shape
+    if rows == 0:
+        raise BadInput("there is no document to index; is the catalogue empty?")
+    if factory.startswith("IVF"):
+        lists = int(factory.removeprefix("IVF").split(",")[0])
+        # Below 39 rows a list k-means is ill-fed, and an exact search of so few rows costs nothing.
+        if rows < 39 * lists:
+            factory = "Flat"
+    index = faiss.index_factory(dimension, factory, faiss.METRIC_INNER_PRODUCT)
+    if isinstance(index, faiss.IndexIVF):
+        index.cp.seed = seed
+        index.nprobe = nprobe
+        index.train(vectors)
+    index.add(vectors)
+    return index
+
+
+def write_segment(
+    directory: Path,
+    *,
+    name: str,
+    vectors: faiss.Index,
+    doc_ids: Sequence[str],
+    text_digests: Sequence[str],
+) -> None:
+    """Write `<name>.faiss` and `<name>.parquet` (doc_id, text_digest; row i is FAISS row i)."""
+    directory.mkdir(parents=True, exist_ok=True)
+    faiss.write_index(vectors, str(directory / f"{name}.faiss"))
+    table = pa.table({"doc_id": list(doc_ids), "text_digest": list(text_digests)})
+    pq.write_table(table, directory / f"{name}.parquet")
+
+
+def read_segment(directory: Path, *, vectors: str, ids: str, tombstones: str | None) -> Segment:
+    """The segment of three file names; raises IntegrityError where they disagree."""
+    index = faiss.read_index(str(directory / vectors))
+    doc_ids = pq.read_table(directory / ids, columns=["doc_id"])["doc_id"].to_numpy()
+    dead = np.zeros(len(doc_ids), dtype=bool)
+    if tombstones is not None:
+        dead[np.load(directory / tombstones, allow_pickle=False)] = True
+    if index.ntotal != len(doc_ids):
+        raise IntegrityError(
+            f"{vectors} holds {index.ntotal} vectors but {ids} names {len(doc_ids)} documents; "
+            "run `perennial verify`, then `perennial rollback`"
+        )
+    return Segment(vectors=index, doc_ids=doc_ids, dead=dead)
+
+
+def search_segment(
+    segment: Segment, queries: np.ndarray, k: int, *, nprobe: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(q, d) unit rows to (scores, rows), both (q, k), best first; absent is -inf and -1."""
+    index, options = segment.vectors, {}
+    if segment.dead.any():
+        live = np.flatnonzero(~segment.dead).astype(np.int64)
+        options["sel"] = faiss.IDSelectorBatch(live)
+    if isinstance(index, faiss.IndexIVF):
+        settings = faiss.SearchParametersIVF(nprobe=nprobe or index.nprobe, **options)
+    else:
+        settings = faiss.SearchParameters(**options)
+    scores, rows = index.search(queries, k, params=settings)
+    return np.where(rows < 0, -np.inf, scores).astype(np.float32), rows

@@ -1,0 +1,43 @@
+"""What a SentenceTransformer directory may contain, checked before any of it is loaded."""
+
+import json
+from pathlib import Path
+
+from perennial.errors import BadInput
+
+ALLOWED_MODULES = frozenset(
+    {"StaticEmbedding", "Transformer", "Pooling", "Dense", "LayerNorm", "Normalize", "Dropout"}
+)
+# Formats that can carry code: a store never ships them, a loader never meets them.
+UNSAFE_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".py"})
+
+
+def read_modules(directory: Path) -> list[dict[str, str]]:
+    """The rows of modules.json; raises BadInput for a layout that is unknown or could run code."""
+    try:
+        modules = json.loads((directory / "modules.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f"{directory} is not a SentenceTransformer directory (no readable modules.json); "
+            "save the encoder with SentenceTransformer.save and give that folder"
+        ) from error
+    for module in modules:
+        package, _, name = module["type"].rpartition(".")
+        if package.split(".")[0] != "sentence_transformers" or name not in ALLOWED_MODULES:
+            raise BadInput(
+                f"encoder module {module['type']} is not on the allow-list "
+                f"({', '.join(sorted(ALLOWED_MODULES))}); encoders with code of their own are refused"
+            )
+    unsafe = sorted(p.name for p in directory.rglob("*") if p.suffix in UNSAFE_SUFFIXES)
+    if unsafe:
+        raise BadInput(
+            f"{directory} holds {unsafe[0]}, which can carry code; save the encoder as safetensors "
+            "and remove that file"
+        )
+    return list(modules)
+
+
+def is_static(directory: Path) -> bool:
+    """True for a StaticEmbedding with or without Normalize, which needs no torch to be read."""
+    names = [module["type"].rpartition(".")[2] for module in read_modules(directory)]
+    return names in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"])

@@ -1,0 +1,104 @@
+"""A static encoder: the mean of its tokens' vectors. Read and run without torch.
+
+The directory is the one that SentenceTransformer saves for [StaticEmbedding, Normalize], so that
+everything else in the ecosystem loads it. Importing torch and sentence-transformers costs seven
+seconds; this file costs a tenth of one, in every stage and in every `perennial search`.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+from scipy.sparse import csr_array
+from tokenizers import Tokenizer
+
+from perennial.errors import BadInput
+
+_MODULES = [
+    {
+        "idx": 0,
+        "name": "0",
+        "path": "",
+        "type": "sentence_transformers.sentence_transformer.modules.static_embedding.StaticEmbedding",
+    },
+    {
+        "idx": 1,
+        "name": "1",
+        "path": "1_Normalize",
+        "type": "sentence_transformers.base.modules.normalize.Normalize",
+    },
+]
+_NORMALIZE = {
+    "module_input_name": "sentence_embedding",
+    "module_output_name": "sentence_embedding",
+}
+_CONFIG = {
+    "default_prompt_name": None,
+    "model_type": "SentenceTransformer",
+    "prompts": {"document": "", "query": ""},
+    "similarity_fn_name": "cosine",
+}
+
+
+def read_static(directory: Path) -> tuple[Tokenizer, np.ndarray]:
+    """The tokenizer and the (vocabulary, dimension) float32 vectors of a static encoder."""
+    tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+    tokenizer.no_padding()
+    weights = load_file(directory / "model.safetensors")
+    if "embedding.weight" not in weights:
+        raise BadInput(
+            f"{directory}/model.safetensors has no embedding.weight; load it once with "
+            "SentenceTransformer and save it again"
+        )
+    return tokenizer, np.ascontiguousarray(weights["embedding.weight"], dtype=np.float32)
+
+
+def write_static(
+    directory: Path, tokenizer: Tokenizer, vectors: np.ndarray, *, max_tokens: int
+) -> None:
+    """Write the directory; the cut at `max_tokens` travels inside the tokenizer."""
+    (directory / "1_Normalize").mkdir(parents=True, exist_ok=True)
+    cut = Tokenizer.from_str(tokenizer.to_str())
+    cut.no_padding()
+    cut.enable_truncation(max_length=max_tokens)
+    cut.save(str(directory / "tokenizer.json"))
+    save_file(
+        {"embedding.weight": np.ascontiguousarray(vectors, dtype=np.float32)},
+        directory / "model.safetensors",
+    )
+    _write_json(directory / "modules.json", _MODULES)
+    _write_json(directory / "1_Normalize" / "config.json", _NORMALIZE)
+    _write_json(directory / "config_sentence_transformers.json", _CONFIG)
+
+
+def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Texts to (token ids of all texts in a row, (n + 1,) offsets into them), both int64."""
+    rows = [
+        encoding.ids
+        for encoding in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+    ]
+    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum([len(row) for row in rows], out=offsets[1:])
+    ids = np.fromiter((token for row in rows for token in row), dtype=np.int64, count=offsets[-1])
+    return ids, offsets
+
+
+def mean_vectors(ids: np.ndarray, offsets: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """(n, d) float32 unit means of each text's token vectors; a text without tokens is zero.
+
+    A sparse product, because gathering the rows first would take tokens × d floats of memory.
+    Each row is summed in the order of its own tokens: its value depends on its own text alone.
+    """
+    counts = csr_array(
+        (np.ones(len(ids), dtype=np.float32), ids, offsets),
+        shape=(len(offsets) - 1, len(vectors)),
+    )
+    sums = np.asarray(counts @ vectors, dtype=np.float32)
+    norms = np.linalg.norm(sums, axis=1, keepdims=True)
+    return np.divide(sums, norms, out=np.zeros_like(sums), where=norms > 0)
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
