@@ -1,0 +1,91 @@
+"""Clicks to judgements: which documents people wanted for a query, and which they passed over."""
+
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+# A person who clicked at rank r has looked at ranks 1 to r (Joachims et al. 2005, "Accurately
+# Interpreting Clickthrough Data": skip-above); what lies below, and requests without a click,
+# say nothing about single documents and are not counted.
+_EXAMINED = """
+with clicks as (
+    select distinct request_id, doc_id from read_parquet($events) where type = 'click'
+),
+last_click as (
+    select i.request_id, max(i.rank) as rank
+    from read_parquet($impressions) i join clicks using (request_id, doc_id)
+    group by i.request_id
+)
+select r.query, i.doc_id,
+       count(*) as examinations,
+       count(c.doc_id) as clicks
+from read_parquet($impressions) i
+join last_click l on l.request_id = i.request_id and i.rank <= l.rank
+join read_parquet($requests) r on r.request_id = i.request_id
+left join clicks c on c.request_id = i.request_id and c.doc_id = i.doc_id
+group by r.query, i.doc_id
+order by r.query, i.doc_id
+"""
+
+
+def count_examinations(*, requests: Path, impressions: Path, events: Path) -> pd.DataFrame:
+    """Log files to (query, doc_id, examinations, clicks), one row a pair, sorted."""
+    files = {"requests": str(requests), "impressions": str(impressions), "events": str(events)}
+    with duckdb.connect() as connection:
+        return connection.execute(_EXAMINED, files).df()
+
+
+def wilson_bounds(
+    successes: np.ndarray, trials: np.ndarray, *, confidence: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) counts to the (low, high) of the Wilson score interval (Wilson 1927); trials >= 1."""
+    z = float(norm.ppf(0.5 + confidence / 2))
+    share = successes / trials
+    centre = share + z**2 / (2 * trials)
+    spread = z * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
+    scale = 1 + z**2 / trials
+    return (centre - spread) / scale, (centre + spread) / scale
+
+
+def judge_clicks(
+    counts: pd.DataFrame,
+    *,
+    min_examinations: int,
+    min_click_rate: float,
+    max_negative_rate: float,
+    confidence: float,
+    max_positives: int,
+) -> pd.DataFrame:
+    """Counts to judgements: query, doc_id, label (positive, negative), click_rate, low, high, n.
+
+    Positive: the interval's lower bound reaches `min_click_rate`, the surest `max_positives` per
+    query. Negative: its upper bound stays below `max_negative_rate`. Everything else is unknown,
+    and no training may call it either.
+    """
+    seen = counts[counts["examinations"] >= min_examinations]
+    trials = seen["examinations"].to_numpy(dtype=float)
+    clicks = seen["clicks"].to_numpy(dtype=float)
+    low, high = wilson_bounds(clicks, trials, confidence=confidence)
+    label = np.where(
+        low >= min_click_rate, "positive", np.where(high <= max_negative_rate, "negative", "")
+    )
+    judged = pd.DataFrame(
+        {
+            "query": seen["query"].to_numpy(),
+            "doc_id": seen["doc_id"].to_numpy(),
+            "label": label,
+            "click_rate": clicks / trials,
+            "low": low,
+            "high": high,
+            "examinations": seen["examinations"].to_numpy(dtype=np.int64),
+        }
+    )
+    judged = judged[judged["label"] != ""].sort_values(
+        ["query", "label", "low", "doc_id"], ascending=[True, True, False, True]
+    )
+    place = judged.groupby(["query", "label"]).cumcount()
+    kept = judged[(judged["label"] != "positive") | (place < max_positives)]
+    return kept.reset_index(drop=True)

@@ -1,0 +1,79 @@
+"""Judgements and neighbours to triplets: hard negatives that are really negatives."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+NEGATIVE = pa.struct([("doc_id", pa.string()), ("origin", pa.string()), ("score", pa.float32())])
+TRIPLETS = pa.schema(
+    [
+        ("query", pa.string()),
+        ("positive", pa.string()),
+        ("positive_score", pa.float32()),
+        ("negatives", pa.list_(NEGATIVE)),
+    ]
+)
+
+
+def mine_triplets(
+    *,
+    queries: Sequence[str],
+    positives: Sequence[np.ndarray],
+    log_negatives: Sequence[np.ndarray],
+    positive_scores: Sequence[np.ndarray],
+    log_scores: Sequence[np.ndarray],
+    neighbours: np.ndarray,
+    neighbour_scores: np.ndarray,
+    doc_ids: np.ndarray,
+    documents: int,
+    negatives: int,
+    max_log: int,
+    max_positive_share: float,
+    seed: int,
+) -> pd.DataFrame:
+    """Per query and positive one triplet: (query, positive, positive_score, negatives).
+
+    `positives` and `log_negatives` hold row numbers per query, `neighbours` is (q, k), nearest
+    first. A negative is never a known positive and scores below `max_positive_share` of the
+    *lowest* positive (Moreira et al. 2024, "NV-Retriever", positive-aware mining): a document as
+    near as the answer itself is more likely an unseen answer than a mistake. First the log's, then
+    the nearest, then random ones until there are `negatives`.
+    """
+    rows = []
+    for number, query in enumerate(queries):
+        known = positives[number]
+        # A negative similarity has no meaningful share: nothing but random negatives is safe then.
+        bound = max_positive_share * max(0.0, float(positive_scores[number].min()))
+        chosen: dict[int, tuple[str, float]] = {}
+        _take(chosen, log_negatives[number], log_scores[number], known, bound, max_log, "log")
+        _take(chosen, neighbours[number], neighbour_scores[number], known, bound, negatives, "ann")
+        generator = np.random.default_rng([seed, number])
+        for row in generator.choice(documents, min(documents, 2 * negatives), replace=False):
+            if len(chosen) < negatives and row not in known and int(row) not in chosen:
+                chosen[int(row)] = ("random", float("nan"))
+        mined = [
+            {"doc_id": doc_ids[row], "origin": origin, "score": None if score != score else score}
+            for row, (origin, score) in chosen.items()
+        ]
+        for row, score in zip(known, positive_scores[number], strict=True):
+            rows.append((query, doc_ids[row], float(score), mined))
+    return pd.DataFrame(rows, columns=TRIPLETS.names)
+
+
+def _take(
+    chosen: dict[int, tuple[str, float]],
+    rows: np.ndarray,
+    scores: np.ndarray,
+    known: np.ndarray,
+    bound: float,
+    most: int,
+    origin: str,
+) -> None:
+    """Add up to `most` in all of the admissible rows to `chosen`, in order."""
+    admissible = (scores < bound) & (rows >= 0) & ~np.isin(rows, known)
+    for row, score in zip(rows[admissible], scores[admissible], strict=True):
+        if len(chosen) >= most:
+            return
+        chosen.setdefault(int(row), (origin, float(score)))

@@ -1,0 +1,1 @@
+"""Where catalogues, judgements and logs come from."""

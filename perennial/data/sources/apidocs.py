@@ -1,0 +1,176 @@
+"""apidocs: the docstrings of the installed scientific Python packages as a catalogue.
+
+Every fresh machine has them. The "See Also" sections, in which people describe one function from
+another's page, give queries with known answers; they are dropped from the indexed text, or the
+answers would leak.
+"""
+
+import importlib
+import inspect
+import io
+import pkgutil
+import re
+import sys
+import types
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from datetime import datetime
+
+import pandas as pd
+
+from perennial.errors import BadInput
+
+PACKAGES = ("numpy", "scipy", "pandas", "sklearn", "matplotlib", "torch")
+# Sub-packages that are no public interface, need a display, or start something when imported.
+_SKIP = re.compile(
+    r"(^|\.)(_[^.]*|tests?|testing|conftest|setup|backends|distributed|utils\.tensorboard|f2py|"
+    r"distutils|ao|fx|onnx|_inductor|_dynamo|contrib|jit|package|masked|sphinxext|benchmarks|"
+    r"array_api_compat|array_api_extra|cython_parallel|vendored|libs|multiprocessing|core|compat|"
+    r"externals|pylab|mixins|interchange)(\.|$)"
+)
+# Lines that only mean something on the page they stand on.
+_NOT_A_QUERY = re.compile(
+    r"\b(this|these|above|below|equivalent|see|same|counterpart|identical|inverse of|alias|"
+    r"corresponding|reverse of|similar|opposite|former|latter|related)\b",
+    re.IGNORECASE,
+)
+_SEE_ALSO = re.compile(r"^[ \t]*See Also[ \t]*\n[ \t]*-{3,}[ \t]*\n", re.MULTILINE)
+_SECTION = re.compile(r"^[ \t]*\S.*\n[ \t]*-{3,}[ \t]*$", re.MULTILINE)
+_ENTRY = re.compile(r"^(?:[:\w]*`)?(?P<name>[A-Za-z_][\w.]*)(?:`)?(?:\(\))?\s*:\s*(?P<text>\S.*)?$")
+
+
+def read_apidocs(
+    *,
+    updated_at: datetime,
+    packages: Sequence[str] = PACKAGES,
+    progress: Callable[[str], None] = lambda package: None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(catalogue, truth): documented public names, and See Also lines as (query, doc_id, grade)."""
+    documents: dict[int, tuple[str, str]] = {}  # identity of the object: its shortest name, its text
+    names: dict[str, int] = {}  # every name that leads to it
+    kept: list[object] = []  # identities are only unique while the objects live
+    for package in packages:
+        progress(package)
+        for name, thing in _public_things(package):
+            text = _docstring(thing)
+            if text is None:
+                continue
+            kept.append(thing)
+            names.setdefault(name, id(thing))
+            known = documents.get(id(thing))
+            if known is None or (len(name), name) < (len(known[0]), known[0]):
+                documents[id(thing)] = (name, text)
+    if not documents:
+        raise BadInput(f"none of {', '.join(packages)} is installed with docstrings (python -OO?)")
+    rows, links, seen = [], [], set()
+    for name, text in sorted(documents.values()):
+        body, see_also = split_see_also(text)
+        if body.strip() and body not in seen:  # inherited methods repeat their parent's text
+            seen.add(body)
+            rows.append((name, name, body, name.split(".")[0], updated_at))
+            links += [(name, *entry) for entry in see_also]
+    catalogue = pd.DataFrame(rows, columns=["doc_id", "title", "text", "slice", "updated_at"])
+    resolve = {name: documents[key][0] for name, key in names.items()}
+    return catalogue, _truth(links, resolve, set(catalogue["doc_id"]))
+
+
+def split_see_also(docstring: str) -> tuple[str, list[tuple[str, str]]]:
+    """A numpydoc docstring to (the text without its See Also, [(name, description)])."""
+    start = _SEE_ALSO.search(docstring)
+    if start is None:
+        return docstring, []
+    rest = docstring[start.end() :]
+    end = _SECTION.search(rest)
+    section = rest[: end.start()] if end else rest
+    after = rest[end.start() :] if end else ""
+    return docstring[: start.start()].rstrip() + "\n\n" + after, list(_entries(section))
+
+
+def _entries(section: str) -> Iterator[tuple[str, str]]:
+    name, words = "", ""
+    for line in [*inspect.cleandoc(section).splitlines(), "end :"]:
+        entry = _ENTRY.match(line)
+        if entry or not line.startswith((" ", "\t")):
+            if name and words:
+                yield name, " ".join(words.split())
+            name = entry["name"] if entry else ""
+            words = (entry["text"] or "") if entry else ""
+        else:
+            words += " " + line.strip()
+
+
+def _truth(
+    links: list[tuple[str, str, str]], resolve: dict[str, str], doc_ids: set[str]
+) -> pd.DataFrame:
+    """See Also lines whose name resolves, from the page that says it outwards."""
+    rows = set()
+    for page, name, text in links:
+        parents = [page.rsplit(".", depth)[0] for depth in range(1, page.count(".") + 1)]
+        for candidate in [name, *(f"{parent}.{name}" for parent in parents)]:
+            target = resolve.get(candidate)
+            if target in doc_ids and target != page:
+                if len(text) >= 12 and not _NOT_A_QUERY.search(text):
+                    rows.add((text, target))
+                break
+    frame = pd.DataFrame(sorted(rows), columns=["query", "doc_id"])
+    return frame.assign(grade=1)
+
+
+def _docstring(thing: object) -> str | None:
+    text = thing.__doc__ if isinstance(getattr(thing, "__doc__", None), str) else None
+    return inspect.cleandoc(text) if text and len(text) >= 40 else None
+
+
+def _public_things(package: str) -> Iterator[tuple[str, object]]:
+    """(qualified name, function, class or method) of every public module, in a stable order."""
+    for module in _public_modules(package):
+        exported = getattr(module, "__all__", None)
+        for name, member in sorted(vars(module).items()):
+            if exported is not None and name not in exported:
+                continue
+            if name.startswith("_") or isinstance(member, types.ModuleType):
+                continue
+            owner = getattr(member, "__module__", None) or package
+            if not callable(member) or str(owner).split(".")[0] != package:
+                continue
+            yield f"{module.__name__}.{name}", member
+            if inspect.isclass(member):
+                yield from _public_methods(f"{module.__name__}.{name}", member)
+
+
+def _public_methods(name: str, owner: type) -> Iterator[tuple[str, object]]:
+    for attribute, member in sorted(vars(owner).items()):
+        if not attribute.startswith("_") and (callable(member) or isinstance(member, property)):
+            yield f"{name}.{attribute}", member
+
+
+def _public_modules(package: str) -> Iterator[types.ModuleType]:
+    root = _import_quietly(package)
+    if root is None:
+        return
+    yield root
+    yield from _below(root)
+
+
+def _below(package: types.ModuleType) -> Iterator[types.ModuleType]:
+    for info in sorted(
+        pkgutil.iter_modules(package.__path__, f"{package.__name__}."), key=lambda info: info.name
+    ):
+        module = None if _SKIP.search(info.name) else _import_quietly(info.name)
+        if module is not None:
+            yield module
+            if info.ispkg:
+                yield from _below(module)
+
+
+def _import_quietly(name: str) -> types.ModuleType | None:
+    """The module, or None where it does not import here: optional parts need other packages."""
+    if name in sys.modules:
+        return sys.modules[name]
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            return importlib.import_module(name)
+    except (ImportError, AttributeError, RuntimeError, OSError, TypeError):
+        return None

@@ -1,0 +1,33 @@
+"""The lexical search that a company has today: BM25 over names and texts."""
+
+from collections.abc import Sequence
+
+import bm25s
+import numpy as np
+
+from perennial.errors import BadInput
+
+
+class Lexical:
+    """BM25 (Robertson and Walker 1994) by the bm25s library, its defaults, English stop words."""
+
+    def __init__(self, texts: Sequence[str], doc_ids: Sequence[str]) -> None:
+        if not doc_ids:
+            raise BadInput("there is no document to search; is the catalogue empty?")
+        self._doc_ids = np.array(doc_ids, dtype=object)
+        self._scorer = bm25s.BM25()
+        self._scorer.index(
+            bm25s.tokenize(list(texts), stopwords="en", show_progress=False), show_progress=False
+        )
+
+    def search(self, queries: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Queries to (scores, doc_ids), both (q, k), best first; no shared word is -inf and None."""
+        most = min(k, len(self._doc_ids))
+        tokens = bm25s.tokenize(list(queries), stopwords="en", show_progress=False)
+        rows, scores = self._scorer.retrieve(tokens, k=most, show_progress=False)
+        hit = scores > 0
+        names = np.full((len(queries), k), None, dtype=object)
+        names[:, :most] = np.where(hit, self._doc_ids[rows], None)
+        values = np.full((len(queries), k), -np.inf, dtype=np.float32)
+        values[:, :most] = np.where(hit, scores, -np.inf)
+        return values, names

@@ -1,0 +1,82 @@
+"""What a training run learns from: texts, and which of them belong together."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Texts by row number: t triplets over q queries and n documents.
+
+    `negatives` is (t, m), padded with -1 behind the last; `known` is a sparse (q, n) matrix, not
+    zero where a document answers a query and so is never a negative.
+    """
+
+    queries: list[str]
+    documents: list[str]
+    query: np.ndarray
+    positive: np.ndarray
+    negatives: np.ndarray
+    known: csr_array
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Row numbers: of the queries, of the *distinct* documents, and what they are to each other."""
+
+    queries: np.ndarray  # (b,)
+    documents: np.ndarray  # (n,)
+    positive: np.ndarray  # (b,) position in `documents`
+    known: np.ndarray  # (b, n) bool
+
+
+def pairs(queries: list[str], documents: list[str]) -> Examples:
+    """Examples of row i with row i, where only a row's own partner is known to answer it."""
+    rows = np.arange(len(queries))
+    known = csr_array((np.ones(len(rows), dtype=np.int8), (rows, rows)), shape=(len(rows),) * 2)
+    return Examples(queries, documents, rows, rows, np.empty((len(rows), 0), dtype=np.int64), known)
+
+
+def epoch_batches(
+    examples: Examples, *, size: int, hard_negatives: int, rows: np.ndarray, seed: int, epoch: int
+) -> Iterator[Batch]:
+    """The ceil(len(rows) / size) batches of one epoch: a function of (seed, epoch) alone.
+
+    A query that comes twice in a batch is taken once: again it would only repeat its gradient.
+    """
+    order = rows[np.random.default_rng([seed, epoch]).permutation(len(rows))]
+    for number, start in enumerate(range(0, len(order), size)):
+        chosen = order[start : start + size]
+        _, first = np.unique(examples.query[chosen], return_index=True)
+        chosen = chosen[np.sort(first)]
+        generator = np.random.default_rng([seed, epoch, number])
+        yield make_batch(examples, chosen, _pick(examples.negatives[chosen], hard_negatives, generator))
+
+
+def sample_batch(examples: Examples, *, size: int, seed: int, step: int) -> Batch:
+    """One batch of `size` random triplets without mined negatives: a function of (seed, step)."""
+    generator = np.random.default_rng([seed, 2**31, step])
+    count = min(size, len(examples.query))
+    chosen = generator.choice(len(examples.query), count, replace=False)
+    return make_batch(examples, chosen, np.empty(0, dtype=np.int64))
+
+
+def make_batch(examples: Examples, triplets: np.ndarray, negatives: np.ndarray) -> Batch:
+    """The batch of some triplets and (any number of) negative documents, each document once."""
+    queries, positive = examples.query[triplets], examples.positive[triplets]
+    documents = np.unique(np.concatenate([positive, negatives]))
+    return Batch(
+        queries=queries,
+        documents=documents,
+        positive=np.searchsorted(documents, positive),
+        known=examples.known[queries][:, documents].toarray() != 0,
+    )
+
+
+def _pick(negatives: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+    if negatives.shape[1] > count:
+        negatives = generator.permuted(negatives, axis=1)[:, :count]
+    return np.unique(negatives[negatives >= 0])

@@ -1,0 +1,27 @@
+"""A byte-level BPE tokenizer trained on a catalogue: no word is unknown to it, not even an emoji."""
+
+from collections.abc import Iterable
+
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+# Names are words joined by dots and underscores; split there, `take_along_axis` is three words.
+_SEPARATORS = Regex(r"[\s_.\-/()`'\",:=\[\]]+")
+
+
+def train_tokenizer(texts: Iterable[str], *, vocabulary: int) -> Tokenizer:
+    """A tokenizer of at most `vocabulary` tokens. BPE: WordPiece's trainer gives other ids each run."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(_SEPARATORS, "removed"),
+            pre_tokenizers.ByteLevel(add_prefix_space=True),
+        ]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer

@@ -1,0 +1,198 @@
+"""The training loop, top to bottom: batch, loss, step, checkpoint; validation, best, early stop."""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from perennial.errors import TrainingStopped
+from perennial.model.checkpoint import load_checkpoint, save_checkpoint
+from perennial.model.examples import Batch, Examples, epoch_batches, sample_batch
+from perennial.model.loss import batch_hard_triplet
+from perennial.model.trainable import Trainable
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimizer step; `validation` (MRR@10) stands on the last step of an epoch only."""
+
+    step: int
+    epoch: int
+    loss: float
+    active: float  # share of triplets that still violate the margin
+    gradient_norm: float
+    learning_rate: float
+    validation: float | None = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a run ended; its module holds the weights of `best_epoch`."""
+
+    best_epoch: int
+    best_validation: float | None
+    history: tuple[Step, ...]
+
+
+def pick_device() -> torch.device:
+    """CUDA where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def fine_tune(
+    model: Trainable,
+    examples: Examples,
+    *,
+    held_triplets: np.ndarray,
+    replay: Examples | None,
+    replay_size: int,
+    margin: float,
+    epochs: int,
+    batch_size: int,
+    hard_negatives: int,
+    learning_rate: float,
+    warmup_share: float,
+    weight_decay: float,
+    patience: int,
+    checkpoint_steps: int,
+    seed: int,
+    checkpoint: Path | None,
+    report: Callable[[Step, int], None] = lambda step, total: None,
+) -> Trained:
+    """Teach `model` the examples, in place; `report` hears each step and the number of all.
+
+    `held_triplets` are rows of `examples` kept for validation. Each batch is joined by
+    `replay_size` triplets of `replay`, against forgetting. A killed run that is called again with
+    the same arguments continues from `checkpoint` and, on the CPU, ends with the same bytes.
+    Raises TrainingStopped where there is nothing to learn from, or the loss is no number.
+    """
+    torch.manual_seed(seed)
+    rows = np.setdiff1d(np.arange(len(examples.query)), held_triplets)
+    if len(rows) < 2:
+        raise TrainingStopped(
+            f"{len(rows)} triplets are left to train on after the validation split; collect more "
+            "clicks, or lower judge.min_examinations or train.validation_share"
+        )
+    texts = model.prepare(examples.queries), model.prepare(examples.documents)
+    if replay is not None:
+        replay_texts = model.prepare(replay.queries), model.prepare(replay.documents)
+
+    steps_per_epoch = math.ceil(len(rows) / batch_size)
+    total = epochs * steps_per_epoch
+    optimizer = torch.optim.AdamW(
+        [p for p in model.module.parameters() if p.requires_grad],
+        lr=learning_rate,
+        weight_decay=weight_decay,
+    )
+    best = {name: value.detach().clone() for name, value in model.module.state_dict().items()}
+    history: list[Step] = []
+    restored = load_checkpoint(checkpoint, module=model.module, optimizer=optimizer) if checkpoint else None
+    if restored is not None:
+        best, progress = restored
+        history = [Step(**row) for row in progress["history"]]
+    for past in history:
+        report(past, total)
+
+    for epoch in range(len(history) // steps_per_epoch, epochs):
+        if _patience_is_over(history, patience):
+            break
+        for number, batch in enumerate(
+            epoch_batches(
+                examples, size=batch_size, hard_negatives=hard_negatives, rows=rows, seed=seed, epoch=epoch
+            )
+        ):
+            step = epoch * steps_per_epoch + number
+            if step < len(history):
+                continue  # done before the kill
+            rate = learning_rate * _schedule(step, total=total, warmup=warmup_share)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+
+            loss, active = _loss(model, texts, batch, margin=margin)
+            if replay is not None and replay_size >= 2:
+                remembered = sample_batch(replay, size=replay_size, seed=seed, step=step)
+                loss = loss + _loss(model, replay_texts, remembered, margin=margin)[0]
+            optimizer.zero_grad()
+            loss.backward()
+            norm = torch.nn.utils.clip_grad_norm_(model.module.parameters(), math.inf)
+            value = loss.item()  # on a GPU this waits for the step
+            if not math.isfinite(value) or not math.isfinite(norm.item()):
+                raise TrainingStopped(
+                    f"the loss became {value} (gradient norm {norm.item()}) at step {step}; lower "
+                    "train.learning_rate and run again; the champion serves on"
+                )
+            optimizer.step()
+
+            validation = None
+            if number == steps_per_epoch - 1 and len(held_triplets):
+                validation = validate(model, texts, examples, held_triplets)
+                if validation > max((s.validation or 0.0 for s in history), default=0.0):
+                    best = {n: v.detach().clone() for n, v in model.module.state_dict().items()}
+            history.append(Step(step, epoch, value, active.item(), norm.item(), rate, validation))
+            report(history[-1], total)
+            if checkpoint and (len(history) % checkpoint_steps == 0 or validation is not None):
+                save_checkpoint(
+                    checkpoint,
+                    module=model.module,
+                    best=best,
+                    optimizer=optimizer,
+                    progress={"history": [asdict(s) for s in history]},
+                )
+
+    measured = [s for s in history if s.validation is not None]
+    if not measured:
+        return Trained(history[-1].epoch, None, tuple(history))
+    model.module.load_state_dict(best)
+    winner = max(measured, key=lambda s: (s.validation or 0.0, -s.epoch))
+    return Trained(winner.epoch, winner.validation, tuple(history))
+
+
+@torch.no_grad()
+def validate(model: Trainable, texts: tuple[Any, Any], examples: Examples, held: np.ndarray) -> float:
+    """MRR@10 of the held triplets' positives among all documents of the examples.
+
+    Other known positives of the query do not count as mistakes: they are left out of its ranking.
+    """
+    queries = examples.query[held]
+    documents = torch.cat(
+        [model.embed(texts[1], part) for part in _chunks(len(examples.documents), 1024)]
+    )
+    vectors = torch.cat([model.embed(texts[0], queries[part]) for part in _chunks(len(queries), 1024)])
+    similarity = (vectors @ documents.T).cpu().numpy()
+    positive = examples.positive[held]
+    wanted = similarity[np.arange(len(held)), positive]
+    known = examples.known[queries].toarray() != 0
+    ahead = ((similarity > wanted[:, None]) & ~known).sum(axis=1)
+    return float(np.where(ahead < 10, 1.0 / (ahead + 1), 0.0).mean())
+
+
+def _loss(
+    model: Trainable, texts: tuple[Any, Any], batch: Batch, *, margin: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    queries = model.embed(texts[0], batch.queries)
+    return batch_hard_triplet(
+        queries,
+        model.embed(texts[1], batch.documents),
+        positive=torch.from_numpy(batch.positive).to(queries.device),
+        known=torch.from_numpy(batch.known).to(queries.device),
+        margin=margin,
+    )
+
+
+def _schedule(step: int, *, total: int, warmup: float) -> float:
+    """Linear from 0 to 1 over the warm-up, then linear to 0."""
+    rise = max(1, round(warmup * total))
+    return min((step + 1) / rise, (total - step) / max(1, total - rise))
+
+
+def _patience_is_over(history: list[Step], patience: int) -> bool:
+    scores = [s.validation for s in history if s.validation is not None]
+    return len(scores) > patience and max(scores[-patience:]) <= max(scores[:-patience])
+
+
+def _chunks(count: int, size: int) -> list[np.ndarray]:
+    return np.array_split(np.arange(count), max(1, math.ceil(count / size)))
