@@ -1,0 +1,82 @@
+"""The MLflow run of a retrain: its parameters, metrics with intervals, live curves and pages."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
+from mlflow.exceptions import MlflowException
+
+EXPERIMENT = "retrain"
+MAX_METRICS, MAX_PARAMS, MAX_CHARACTERS = 1000, 100, 500  # of one batch; of one value
+
+
+@cache
+def tracker(uri: str) -> MlflowClient:
+    """The client of a tracking server, or of a local database, which is made where it is missing."""
+    if uri.startswith("sqlite:///"):
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    return MlflowClient(uri)
+
+
+def start_run(uri: str, *, home: Path, note: Path, name: str, tags: Mapping[str, str]) -> str:
+    """The run's id: a new run, or the one that `note` remembers from before an interruption."""
+    client = tracker(uri)
+    if note.exists():
+        remembered = json.loads(note.read_text())
+        if remembered["uri"] == uri and _exists(client, remembered["run_id"]):
+            client.update_run(remembered["run_id"], status="RUNNING")
+            return str(remembered["run_id"])
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        local = uri.startswith("sqlite:///")  # a server keeps its artifacts where it was told to
+        artifacts = (home / "mlflow" / "artifacts").as_uri() if local else None
+        experiment_id = client.create_experiment(EXPERIMENT, artifact_location=artifacts)
+    else:
+        experiment_id = experiment.experiment_id
+    run_id = str(client.create_run(experiment_id, run_name=name, tags=dict(tags)).info.run_id)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps({"uri": uri, "run_id": run_id}))
+    return run_id
+
+
+def log_params(uri: str, run_id: str, sections: Mapping[str, Any]) -> None:
+    """params.yaml, flattened to dotted names."""
+    pairs = [Param(key, str(value)[:MAX_CHARACTERS]) for key, value in flattened(sections)]
+    for start in range(0, len(pairs), MAX_PARAMS):
+        tracker(uri).log_batch(run_id, params=pairs[start : start + MAX_PARAMS])
+
+
+def log_metrics(uri: str, run_id: str, values: Mapping[str, Any]) -> None:
+    """Every number of a nested mapping, such as comparison.json; `/` joins the names."""
+    now = int(time.time() * 1000)
+    metrics = [
+        Metric(key.replace("@", "_at_"), float(value), now, 0)
+        for key, value in flattened(values, "/")
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    for start in range(0, len(metrics), MAX_METRICS):
+        tracker(uri).log_batch(run_id, metrics=metrics[start : start + MAX_METRICS])
+
+
+def flattened(
+    value: Mapping[str, Any], separator: str = ".", prefix: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """(joined name, leaf) of a nested mapping; an empty mapping is a leaf."""
+    for key, item in value.items():
+        name = f"{prefix}{separator}{key}" if prefix else str(key)
+        if isinstance(item, Mapping) and item:
+            yield from flattened(item, separator, name)
+        else:
+            yield name, item
+
+
+def _exists(client: MlflowClient, run_id: str) -> bool:
+    try:
+        return bool(client.get_run(run_id).info.lifecycle_stage == "active")
+    except MlflowException:
+        return False
