@@ -1,0 +1,1 @@
+"""How good an encoder is, how sure that is, and what follows from it."""

@@ -1,0 +1,243 @@
+"""The gate's rule, check by check, and that noise does not fool it."""
+
+import copy
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from perennial.errors import BadInput
+from perennial.quality.comparison import compare
+from perennial.quality.gate import gate
+from perennial.quality.metrics import JUDGED, METRICS
+
+BOUNDS = {
+    "metric": "ndcg@10",
+    "min_gain": 0.0,
+    "max_loss": 0.01,
+    "max_lexical_loss": 0.05,
+    "min_queries": 100,
+    "min_judged": 0.05,
+    "judged_gap": 0.05,
+    "min_ann_recall": 0.95,
+    "min_coverage": 1.0,
+    "min_effective_rank": 16.0,
+}
+
+
+def difference(value: float, reach: float = 0.02) -> dict:
+    return {"value": value, "low": value - reach, "high": value + reach}
+
+
+def a_comparison() -> dict:
+    """A candidate that is better by 0.06 in every metric and healthy."""
+    better = {name: difference(0.06) for name in METRICS}
+    return {
+        "format_version": 1,
+        "queries": 600,
+        "confidence": 0.95,
+        "differences": {"candidate-champion": better, "candidate-lexical": copy.deepcopy(better)},
+        "judged": {"lexical": 0.12, "champion": 0.11, "candidate": 0.13},
+        "health": {"ann_recall@10": 0.99, "coverage": 1.0, "effective_rank": 90.0},
+    }
+
+
+def with_champion(**changes: dict) -> dict:
+    comparison = a_comparison()
+    comparison["differences"]["candidate-champion"] |= changes
+    return comparison
+
+
+def decide(comparison: dict, **bounds: float):
+    return gate(comparison, **(BOUNDS | bounds))
+
+
+def test_a_clear_gain_without_a_loss_is_promoted_with_numbers_in_the_reasons():
+    decision = decide(a_comparison())
+    assert decision.outcome == "promote"
+    assert decision.reasons[0] == (
+        "nDCG@10 rose by 0.060 [+0.040, +0.080] at 95% on 600 queries: "
+        "the candidate is better than the champion."
+    )
+    assert all(item.holds is True for item in decision.evidence)
+    assert {"ndcg@10", "ndcg@10 against lexical", "queries", "coverage"} <= {
+        item.name for item in decision.evidence
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "min_gain", "outcome", "words"),
+    [
+        (-0.06, 0.0, "reject", "fell by 0.060 .* worse than the champion"),
+        (0.01, 0.0, "inconclusive", "not enough evidence that the candidate is better"),
+        (-0.01, 0.0, "inconclusive", "not enough evidence"),
+        (0.06, 0.05, "inconclusive", "not enough evidence .* by 0.050"),
+        (0.02, 0.05, "reject", "a gain of 0.050 was asked for and is out of reach"),
+        (0.08, 0.05, "promote", "is better than the champion by 0.050"),
+    ],
+)
+def test_the_gain_is_read_from_its_interval_not_from_its_point(value, min_gain, outcome, words):
+    decision = decide(with_champion(**{"ndcg@10": difference(value)}), min_gain=min_gain)
+    assert decision.outcome == outcome
+    assert any(_matches(words, reason) for reason in decision.reasons)
+
+
+def test_the_same_system_twice_is_inconclusive():
+    tie = {name: difference(0.0, 0.0) for name in METRICS}
+    decision = decide(with_champion(**tie))
+    assert decision.outcome == "inconclusive"
+    assert len(decision.reasons) == 1
+    assert "did not move" in decision.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "outcome", "words"),
+    [
+        (-0.04, "reject", "Recall@1 against the champion fell .* loses more than the 0.010"),
+        (0.0, "inconclusive", "a loss of more than 0.010 cannot be ruled out"),
+        (0.01, "promote", "it loses no more than 0.010"),
+    ],
+)
+def test_another_metric_may_not_be_lost(value, outcome, words):
+    decision = decide(with_champion(**{"recall@1": difference(value)}))
+    assert decision.outcome == outcome
+    assert any(_matches(words, reason) for reason in decision.reasons)
+
+
+@pytest.mark.parametrize(
+    ("value", "outcome"), [(-0.08, "reject"), (-0.05, "inconclusive"), (-0.02, "promote")]
+)
+def test_the_lexical_baseline_must_not_be_far_ahead(value, outcome):
+    comparison = a_comparison()
+    comparison["differences"]["candidate-lexical"]["ndcg@10"] = difference(value)
+    decision = decide(comparison)
+    assert decision.outcome == outcome
+    assert any("lexical baseline" in reason for reason in decision.reasons)
+
+
+@pytest.mark.parametrize("value", [-0.06, 0.06])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"queries": 99}, "99 held-out queries were compared and 100 are needed"),
+        ({"judged": {"champion": 0.11, "candidate": 0.04}}, "candidate's top 10 .* 0.040"),
+        ({"judged": {"champion": 0.30, "candidate": 0.10}}, "further apart than 0.050"),
+        ({"judged": {"champion": None, "candidate": 0.10}}, "share of unknown is judged"),
+    ],
+)
+def test_thin_or_unequal_labels_are_inconclusive_and_never_a_rejection(value, change, words):
+    comparison = with_champion(**{"ndcg@10": difference(value)}) | change
+    decision = decide(comparison)
+    assert decision.outcome == "inconclusive"
+    assert any(_matches(words, reason) for reason in decision.reasons)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("ann_recall@10", 0.9), ("coverage", 0.999), ("effective_rank", 3.0)]
+)
+def test_an_unhealthy_index_is_rejected_even_with_a_gain_or_without_labels(name, value):
+    comparison = a_comparison()
+    comparison["health"][name] = value
+    for queries in (600, 1):
+        decision = decide(comparison | {"queries": queries})
+        assert decision.outcome == "reject"
+        assert len(decision.reasons) == 1
+        assert "too little" in decision.reasons[0]
+
+
+@pytest.mark.parametrize("unmeasured", [None, float("nan")])
+def test_health_that_was_not_measured_is_inconclusive_and_leaves_no_nan(unmeasured):
+    comparison = a_comparison()
+    comparison["health"]["ann_recall@10"] = unmeasured
+    decision = decide(comparison)
+    assert decision.outcome == "inconclusive"
+    assert all(item.value is None or item.value == item.value for item in decision.evidence)
+
+
+def test_a_difference_without_bounds_is_inconclusive():
+    unknown = {"value": 0.3, "low": None, "high": None}
+    decision = decide(with_champion(**{"ndcg@10": unknown}), min_queries=1)
+    assert decision.outcome == "inconclusive"
+    assert "no interval" in decision.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        (("differences", "candidate-champion", "ndcg@10"), "'ndcg@10' was not compared"),
+        (("differences", "candidate-lexical"), "no differences.candidate-lexical"),
+        (("health", "coverage"), "no health.coverage"),
+        (("judged", "champion"), "no judged.champion"),
+        (("queries",), "no queries"),
+        (("format_version",), "format_version None"),
+    ],
+)
+def test_a_missing_part_is_refused_with_its_name(path, words):
+    comparison = a_comparison()
+    part = comparison
+    for step in path[:-1]:
+        part = part[step]
+    del part[path[-1]]
+    with pytest.raises(BadInput, match=words):
+        decide(comparison)
+
+
+@given(st.floats(-0.3, 0.3), st.floats(0.0, 0.2), st.floats(0.0, 0.1), st.floats(0, 0.1))
+def test_only_an_interval_wholly_above_the_bound_is_ever_promoted(value, reach, gain, shift):
+    low = with_champion(**{"ndcg@10": difference(value, reach)})
+    decision = decide(low, min_gain=gain)
+    assert (decision.outcome == "promote") == (value - reach > gain)
+    higher = decide(with_champion(**{"ndcg@10": difference(value + shift, reach)}), min_gain=gain)
+    order = ["reject", "inconclusive", "promote"]
+    assert order.index(higher.outcome) >= order.index(decision.outcome)
+
+
+def simulated(rng: np.random.Generator, gain: float, n: int = 200) -> dict:
+    """A comparison of two systems whose nDCG differs by `gain` on average, with paired noise."""
+    hard = rng.beta(0.6, 0.5, n)
+    champion = np.clip(hard + rng.normal(0, 0.15, n) * (rng.random(n) < 0.6), 0, 1)
+    swing = rng.normal(0, 0.2, n) * (rng.random(n) < 0.6)
+    candidate = champion + np.where(rng.random(n) < 0.5, swing, -swing) + gain
+    systems = {
+        "lexical": dict.fromkeys((*METRICS, JUDGED), hard),
+        "champion": dict.fromkeys((*METRICS, JUDGED), champion),
+        "candidate": dict.fromkeys((*METRICS, JUDGED), candidate),
+    }
+    return compare(
+        systems,
+        slices=[None] * n,
+        health=a_comparison()["health"],
+        samples=300,
+        confidence=0.95,
+        seed=1,
+    )
+
+
+# Only the gain is at stake here: the other checks would hide a gate that noise can fool.
+LENIENT = {"max_loss": 1.0, "max_lexical_loss": 1.0, "min_judged": 0.0, "judged_gap": 1.0}
+
+
+def test_equal_systems_are_promoted_about_as_rarely_as_the_confidence_says():
+    rng = np.random.default_rng(2026)
+    runs = 500
+    outcomes = [decide(simulated(rng, gain=0.0), **LENIENT).outcome for _ in range(runs)]
+    promoted, rejected = outcomes.count("promote"), outcomes.count("reject")
+    # (1 - 0.95) / 2 on each side: within what chance does to a share of 0.025 in so many runs.
+    low, high = stats.binom.interval(0.999, runs, 0.025)
+    assert low <= promoted <= high, promoted
+    assert low <= rejected <= high, rejected
+    strict = [decide(simulated(rng, gain=0.0)).outcome for _ in range(100)]
+    assert strict.count("promote") <= 100 * 0.08
+
+
+def test_a_real_gain_is_promoted_and_a_real_loss_rejected_nearly_always():
+    rng = np.random.default_rng(7)
+    assert all(decide(simulated(rng, 0.06), **LENIENT).outcome == "promote" for _ in range(40))
+    assert all(decide(simulated(rng, -0.06), **LENIENT).outcome == "reject" for _ in range(40))
+
+
+def _matches(words: str, reason: str) -> bool:
+    return re.search(words, reason) is not None
