@@ -1,0 +1,184 @@
+"""The `perennial` command: the domain's verbs. What needs an orchestrator is a flow."""
+
+import getpass
+import json
+import math
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from perennial.errors import BadInput, PerennialError
+from perennial.release.local import LocalStore
+from perennial.workspace import Places
+
+app = typer.Typer(
+    name="perennial",
+    help="Keeps a semantic search alive. Places come from the environment (PERENNIAL_HOME).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+ChannelName = Annotated[str, typer.Option("--channel", help="The channel to look at or move.")]
+
+
+@app.command()
+def status(channel: ChannelName = "production", as_json: Json = False) -> None:
+    """Show what a channel serves, whether it is on hold, and every release in the store."""
+    from perennial.release.overview import overview, show
+
+    view = overview(_store(), channel, key=signing_key())
+    _print_json(view) if as_json else show(view, Console())
+
+
+@app.command()
+def verify(
+    release_id: Annotated[str | None, typer.Argument(help="One release; default: all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Read every byte of the store again and compare it with its manifest; exit 3 if one differs."""
+    from perennial.release.verify import verify_release, verify_store
+
+    store, key = _store(), signing_key()
+    releases = [release_id] if release_id else store.release_ids()
+    if not releases and not store.channel_names():
+        raise BadInput(f"the store {store.root} holds no release; run `perennial bootstrap` first")
+    findings = (
+        verify_release(store, release_id, key=key) if release_id else verify_store(store, key=key)
+    )
+    rows = [{"thing": finding.thing, "problem": finding.problem} for finding in findings]
+    if as_json:
+        _print_json({"format_version": 1, "releases": releases, "findings": rows})
+    else:
+        for row in rows:
+            print(f"{row['thing']}: {row['problem']}")
+        print(f"{len(releases)} releases read, {len(rows)} faults found.")
+    if findings:
+        raise typer.Exit(3)
+
+
+@app.command()
+def rollback(
+    release_id: Annotated[str | None, typer.Argument(help="Any kept release.")] = None,
+    index: Annotated[bool, typer.Option("--index", help="Previous index, same encoder.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why; others read it.")] = "by hand",
+    channel: ChannelName = "production",
+    as_json: Json = False,
+) -> None:
+    """Serve an older release within seconds, and hold promotions until `perennial resume`."""
+    from perennial.release.publish import rollback as roll_back
+
+    moved = roll_back(
+        _store(),
+        channel,
+        to=release_id,
+        index=index,
+        now=datetime.now(UTC),
+        why=f"rollback: {reason}",
+        who=_who(),
+        key=signing_key(),
+    )
+    if as_json:
+        _print_json(json.loads(moved.to_bytes()))
+    else:
+        print(
+            f"{channel} serves {moved.stable} again (it was {moved.history[-1].from_}); nothing is "
+            "promoted until `perennial resume --reason '...'`."
+        )
+
+
+@app.command()
+def resume(
+    reason: Annotated[str, typer.Option("--reason", help="What was wrong and is fixed.")],
+    channel: ChannelName = "production",
+    as_json: Json = False,
+) -> None:
+    """End the hold that a rollback set, so that releases are promoted again."""
+    from perennial.release.publish import resume as end_hold
+
+    now = datetime.now(UTC)
+    moved = end_hold(_store(), channel, reason=reason, now=now, who=_who(), key=signing_key())
+    if as_json:
+        _print_json(json.loads(moved.to_bytes()))
+    else:
+        print(f"{channel} is no longer on hold and serves {moved.stable}.")
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    k: Annotated[int, typer.Option("-k", help="How many documents.")] = 10,
+    channel: ChannelName = "production",
+    as_json: Json = False,
+) -> None:
+    """Search with the release that a channel serves."""
+    from perennial.serving.excerpts import Excerpt, read_excerpts
+    from perennial.serving.loaded import check_queries
+    from perennial.serving.searcher import Searcher
+
+    check_queries([query], k)
+    places = Places.from_environment()
+    searcher = Searcher.open(_store(), channel, places.cache / "releases", math.inf, signing_key())
+    answer = searcher.search(query, k)
+    found = read_excerpts(places.source, [hit.doc_id for hit in answer.hits])
+    excerpts = [found.get(hit.doc_id, Excerpt(None, "")) for hit in answer.hits]
+    if as_json:
+        rows = [
+            asdict(hit) | {"title": excerpt.title}
+            for hit, excerpt in zip(answer.hits, excerpts, strict=True)
+        ]
+        about = {"format_version": 1, "release_id": answer.release_id, "query": query}
+        return _print_json(about | {"hits": rows})
+    table = Table(caption=f"{len(answer.hits)} documents, answered by {answer.release_id}")
+    for heading in ("rank", "score"):
+        table.add_column(heading, justify="right")
+    table.add_column("doc_id", overflow="fold")
+    table.add_column("document")
+    for hit, excerpt in zip(answer.hits, excerpts, strict=True):
+        text = Text.assemble((excerpt.title or "", "bold"), f"\n{excerpt.first_words}")
+        table.add_row(str(hit.rank), f"{hit.score:.3f}", Text(hit.doc_id), text)
+    Console().print(table)
+
+
+def signing_key() -> bytes | None:
+    """PERENNIAL_SIGNING_KEY in bytes; None, and no signature is asked for, where it is not set."""
+    return os.environ.get("PERENNIAL_SIGNING_KEY", "").encode() or None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb: its exit code; a failure is one sentence on stderr, never a traceback."""
+    try:
+        app(args=arguments, prog_name="perennial")
+    except PerennialError as error:
+        print(f"perennial: {error}", file=sys.stderr)
+        return error.exit_code
+    except SystemExit as done:  # how typer ends, after it has told a usage error
+        return done.code if isinstance(done.code, int) else 0
+    return 0
+
+
+def _store() -> LocalStore:
+    return LocalStore(Places.from_environment().store)
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        return f"uid {os.getuid()}"
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, sort_keys=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""From the folders that the stages wrote to the manifest that names every byte of them."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from perennial.errors import BadInput, EncoderMismatch, IntegrityError
+from perennial.model.digest import directory_digest, file_digest
+from perennial.model.layout import read_modules
+from perennial.release.canonical import utc_text
+from perennial.release.folder import index_json
+from perennial.release.manifest import Manifest, read_manifest
+from perennial.release.parts import (
+    CataloguePart,
+    EncoderPart,
+    IndexPart,
+    Provenance,
+    ReferencesPart,
+    SegmentPart,
+    StoredFile,
+)
+
+
+def describe(
+    *,
+    encoder: Path,
+    index: Path,
+    references: Path | None,
+    catalogue: Mapping[str, Any],
+    health: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    parent: str | None,
+    created_at: datetime,
+) -> Manifest:
+    """The unsigned manifest of the folders; raises EncoderMismatch or BadInput before any write."""
+    read_modules(encoder)  # refuses what could carry code
+    digest = directory_digest(encoder)
+    text = _read(index / "index.json")
+    try:
+        about = json.loads(text)
+        made_by = about["encoder"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadInput(f"{index}/index.json is not readable; build the index again") from error
+    if made_by != digest:
+        raise EncoderMismatch(
+            f"the index in {index} was made by encoder {made_by}, but {encoder} is encoder "
+            f"{digest}; build the index again with that encoder"
+        )
+    try:
+        manifest = Manifest(
+            format_version=1,
+            release_id="rel-000000000000",
+            created_at=utc_text(created_at),
+            parent=parent,
+            lineage=digest,
+            encoder=EncoderPart(
+                digest=digest,
+                dimension=about["dimension"],
+                metric=about["metric"],
+                dtype=about["dtype"],
+                max_tokens=_max_tokens(encoder),
+                files=_files_below(encoder),
+            ),
+            index=_index_part(index, about),
+            catalogue=CataloguePart(**catalogue),
+            references=None
+            if references is None
+            else ReferencesPart(
+                queries=_stored(references, "queries.parquet"),
+                vectors=_stored(references, "vectors.npy"),
+            ),
+            health=dict(health),
+            provenance=Provenance(**provenance),
+            signature=None,
+        ).named()
+        manifest = read_manifest(manifest.to_bytes(), release_id=manifest.release_id)
+    except (TypeError, KeyError, AttributeError, IntegrityError) as error:
+        raise BadInput(f"these folders cannot be published: {error}") from error
+    if index_json(manifest) != text:
+        raise BadInput(
+            f"{index}/index.json says something that no manifest keeps; build the index again "
+            "with this version of Perennial"
+        )
+    return manifest
+
+
+def _index_part(index: Path, about: Mapping[str, Any]) -> IndexPart:
+    return IndexPart(
+        factory=about["factory"],
+        search=dict(about["search"]),
+        quantizer=_stored(index, about["quantizer"]) if about["quantizer"] else None,
+        segments=tuple(
+            SegmentPart(
+                vectors=_stored(index, row["vectors"]),
+                ids=_stored(index, row["ids"]),
+                tombstones=_stored(index, row["tombstones"]) if row["tombstones"] else None,
+                rows=row["rows"],
+                live=row["live"],
+            )
+            for row in about["segments"]
+        ),
+    )
+
+
+def _files_below(folder: Path) -> tuple[StoredFile, ...]:
+    paths = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return tuple(_stored(folder, path) for path in paths)
+
+
+def _stored(folder: Path, path: str) -> StoredFile:
+    file = folder / path
+    if not file.is_file():
+        raise BadInput(f"{file} is missing; run the stage that writes it again")
+    return StoredFile(path=path, digest=file_digest(file), bytes=file.stat().st_size)
+
+
+def _max_tokens(encoder: Path) -> int | None:
+    """Where the encoder cuts a text: static ones say so in the tokenizer, others in their module."""
+    for name, keys in (
+        ("sentence_bert_config.json", ("max_seq_length",)),
+        ("tokenizer.json", ("truncation", "max_length")),
+    ):
+        if (encoder / name).is_file():
+            value = json.loads((encoder / name).read_bytes())
+            for key in keys:
+                value = value.get(key) if isinstance(value, dict) else None
+            if isinstance(value, int):
+                return value
+    return None
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():
+        raise BadInput(f"{path} is missing; run the stage index again")
+    return path.read_bytes()

@@ -1,0 +1,86 @@
+"""Writing so that a reader, whenever anything is killed, finds the old whole file or the new one."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from perennial.errors import PlaceUnusable
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NOT_A_FOLDER = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
+TEMPORARY_SUFFIX = ".tmp"
+
+
+@contextlib.contextmanager
+def usable(place: Path) -> Iterator[None]:
+    """Turns what the operating system refuses below `place` into PlaceUnusable with a remedy."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            problem = "is full; free some space there, then run the same command again"
+        elif error.errno in _FORBIDDEN:
+            problem = "is read-only for this user; make it writable, or set another place"
+        elif error.errno in _NOT_A_FOLDER:
+            problem = f"is not a usable folder ({error.filename} is in the way); remove that file"
+        else:
+            problem = f"cannot be used ({error.strerror or error}); look at the disk and its mount"
+        raise PlaceUnusable(f"{place} {problem}") from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder and its parents, each one durable in its own parent."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with contextlib.suppress(FileExistsError):  # another writer was first
+        folder.mkdir()
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the folder's entries survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds the file or folder for one writer; the kernel frees it when its holder is killed."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, blocks: Iterable[bytes]) -> None:
+    """Put the blocks at `path`: temporary file, fsync, rename, fsync of the folder.
+
+    Where a block raises, or the disk refuses, nothing is left and `path` is as it was.
+    """
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
+    try:
+        with temporary.open("xb") as stream:
+            for block in blocks:
+                stream.write(block)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)

@@ -1,0 +1,88 @@
+"""The parts of a manifest: encoder, segments, catalogue, references, provenance."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+ReleaseId = Annotated[str, Field(pattern=r"^rel-[0-9a-f]{12}$")]
+Count = Annotated[int, Field(ge=0)]
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """One file of a release: its path inside its folder, and the object that holds its bytes."""
+
+    __pydantic_config__ = STRICT
+    path: str
+    digest: Digest
+    bytes: Count
+
+
+@dataclass(frozen=True)
+class EncoderPart:
+    """The encoder's directory; `max_tokens` is None where nothing says where it cuts."""
+
+    __pydantic_config__ = STRICT
+    digest: Digest
+    dimension: Annotated[int, Field(ge=1)]
+    metric: Literal["cosine"]
+    dtype: str
+    max_tokens: int | None
+    files: tuple[StoredFile, ...]
+
+
+@dataclass(frozen=True)
+class SegmentPart:
+    """One immutable FAISS file, its ids, and the rows that no longer count."""
+
+    __pydantic_config__ = STRICT
+    vectors: StoredFile
+    ids: StoredFile
+    tombstones: StoredFile | None
+    rows: Count
+    live: Count
+
+
+@dataclass(frozen=True)
+class IndexPart:
+    """The segments in order, and how they are searched."""
+
+    __pydantic_config__ = STRICT
+    factory: str
+    search: dict[str, int]
+    quantizer: StoredFile | None
+    segments: tuple[SegmentPart, ...]
+
+
+@dataclass(frozen=True)
+class CataloguePart:
+    """The catalogue that the index holds; `watermark` is its newest updated_at."""
+
+    __pydantic_config__ = STRICT
+    digest: Digest
+    watermark: str
+    documents: Count
+
+
+@dataclass(frozen=True)
+class ReferencesPart:
+    """A sample of queries and vectors that drift is measured against."""
+
+    __pydantic_config__ = STRICT
+    queries: StoredFile
+    vectors: StoredFile
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made the release, as far as its maker knew."""
+
+    __pydantic_config__ = STRICT
+    git_commit: str | None = None
+    params_digest: str | None = None
+    dvc_lock_digest: str | None = None
+    snapshot_digest: str | None = None
+    mlflow_run_id: str | None = None
