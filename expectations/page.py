@@ -1,0 +1,2 @@
+def render(outcomes, *, snapshot):
+    return "x"
