@@ -1,6 +1,5 @@
 """One DVC stage of one workspace, and what its failure means."""
 
-import json
 import os
 import re
 import sys
@@ -81,8 +80,8 @@ def failure(stage: str, lines: list[str]) -> PerennialError:
     """The exception that a failed stage's output stands for; its sentence is the stage's own."""
     report = next((line for line in reversed(lines) if "exited with" in line), "")
     said = [line for line in lines if not CHATTER.match(line)]
-    sentence = next((s for s in said if s.startswith("perennial: ")), said[-1] if said else "")
-    sentence = sentence.removeprefix("perennial: ").removeprefix("ERROR: ")
+    start = next((i for i, line in enumerate(said) if line.startswith("perennial: ")), -1)
+    sentence = "\n".join(said[start:]).removeprefix("perennial: ").removeprefix("ERROR: ")
     exited = re.search(r"exited with (-?\d+)$", report)
     crashed = any(line.startswith("Traceback (most recent call last)") for line in lines)
     if exited and not crashed and (kind := MEANING.get(int(exited[1]))):
@@ -95,9 +94,3 @@ def failure(stage: str, lines: list[str]) -> PerennialError:
     how = f"ended with exit code {exited[1]}" if exited else "could not be run by DVC"
     last = sentence or (lines[-1] if lines else "it said nothing")
     return StageBroke(f"{stage} {how}: {last}; start the flow again to continue.")
-
-
-def rooms_seconds(workspace: Workspace, stage: str) -> float:
-    """What the stage says that its own work took; 0 where it says nothing."""
-    path = workspace.work(stage) / "seconds.json"
-    return float(json.loads(path.read_text())["rooms"]) if path.exists() else 0.0

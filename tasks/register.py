@@ -1,0 +1,85 @@
+"""Publishes the candidate into the store and registers its encoder, so that people can review it."""
+
+from datetime import UTC, datetime
+
+from prefect.logging import get_run_logger
+
+from perennial.cli import signing_key
+from perennial.model.digest import file_digest
+from perennial.quality.decision import Decision
+from perennial.release.publish import publish
+from perennial.workspace import Workspace
+from tasks.artifacts import as_markdown, show_release
+from tasks.registry import MODEL, register_version
+from tasks.run import Run
+from tasks.seconds import rooms
+from tasks.step import step
+from tasks.tracking import tracker
+from tasks.workspace import code_commit
+
+
+@step("register", retries=3)
+def register(run: Run, decision: Decision) -> str:
+    """The candidate's release id. A continued run publishes the same release again: the same id."""
+    workspace, summary = run.workspace, run.read("artifacts/index/summary.json")
+    snapshot = run.read("snapshot/snapshot.json")
+    provenance = {
+        "git_commit": code_commit(),
+        "params_digest": file_digest(workspace.params),
+        "dvc_lock_digest": file_digest(workspace.root / "dvc.lock"),
+        "snapshot_digest": snapshot["digest"],
+        "mlflow_run_id": run.tracked,
+    }
+    with rooms(workspace, "register"):
+        manifest = publish(
+            run.store,
+            encoder=workspace.artifacts("train") / "encoder",
+            index=workspace.artifacts("index") / "index",
+            references=workspace.artifacts("index") / "references",
+            catalogue=summary["catalogue"],
+            health=summary["health"],
+            provenance=provenance,
+            parent=run.champion_id,
+            created_at=_published_at(workspace),
+            key=signing_key(),
+        )
+    client, release_id = tracker(run.places.tracking_uri), manifest.release_id
+    client.log_artifacts(run.tracked, str(workspace.artifacts("train") / "encoder"), "encoder")
+    client.set_tag(run.tracked, "release_id", release_id)
+    gate_digest = file_digest(workspace.work("gate") / "decision.json")
+    version = register_version(
+        client,
+        run_id=run.tracked,
+        release_id=release_id,
+        tags={
+            "decision": decision.outcome,
+            "snapshot": snapshot["digest"],
+            "lineage": manifest.lineage,
+            "gate": gate_digest,
+        },
+        page=_review_page(decision, release_id, gate_digest),
+    )
+    about = {"release_id": release_id, "version": version, "gate": gate_digest}
+    run.note("register", "candidate", about)
+    show_release(release_id, {**about, "model": MODEL, "lineage": manifest.lineage, **provenance})
+    get_run_logger().info("published %s, registered as %s version %s", release_id, MODEL, version)
+    return release_id
+
+
+def _published_at(workspace: Workspace) -> datetime:
+    """The first attempt's time: an id must not change because a run was continued."""
+    path = workspace.work("register") / "published_at"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(datetime.now(UTC).isoformat(timespec="seconds"))
+    return datetime.fromisoformat(path.read_text())
+
+
+def _review_page(decision: Decision, release_id: str, gate_digest: str) -> str:
+    short = gate_digest.removeprefix("sha256:")[:12]
+    return (
+        f"# Candidate {release_id}\n\n{as_markdown(decision)}\n"
+        "The table behind it is `gate.json` among the run's artifacts.\n\n"
+        f"To approve, set the tag `approved` to `{short}` (the gate's table that you read), or the "
+        "alias `approved` on this version. To reject, set the tag `rejected` to your reason.\n"
+    )
