@@ -17,6 +17,7 @@ from rich.text import Text
 
 from perennial.errors import BadInput, PerennialError
 from perennial.release.local import LocalStore
+from perennial.verbs.commands import register
 from perennial.workspace import Places
 
 app = typer.Typer(
@@ -178,6 +179,9 @@ def _who() -> str:
 
 def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, sort_keys=True))
+
+
+register(app, key=signing_key, who=_who)
 
 
 if __name__ == "__main__":

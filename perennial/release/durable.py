@@ -25,7 +25,7 @@ def usable(place: Path) -> Iterator[None]:
         if error.errno in _FULL:
             problem = "is full; free some space there, then run the same command again"
         elif error.errno in _FORBIDDEN:
-            problem = "is read-only for this user; make it writable, or set another place"
+            problem = "is read-only or closed to this user; change its permissions or set another place"
         elif error.errno in _NOT_A_FOLDER:
             problem = f"is not a usable folder ({error.filename} is in the way); remove that file"
         else:

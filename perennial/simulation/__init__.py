@@ -1,0 +1,1 @@
+"""The simulated public. Whatever comes from it says "simulated"."""

@@ -1,0 +1,237 @@
+"""Simulated people who search: sessions, impressions and clicks by a stated user model.
+
+A person looks at rank r with probability r**-position_decay, clicks what was looked at with
+`click_if_relevant` or `click_if_not`, leaves after a click with `stop_after_click` and after any
+other look with `abandon`. (The position-based model with abandonment: Craswell et al. 2008, "An
+Experimental Comparison of Click Position-Bias Models"; Chuklin et al. 2015, "Click Models for Web
+Search", ch. 3.) Everything is a function of the seed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from perennial.errors import BadInput
+
+# (queries, k) to (scores, doc_ids), both (q, k); None where nothing was found.
+Search = Callable[[Sequence[str], int], tuple[np.ndarray, np.ndarray]]
+
+_GAP_SECONDS = (20.0, 120.0)  # between two requests of a session
+_CLICK_SECONDS = (3.0, 60.0)  # from a request to its click
+_LONG_DWELL, _SHORT_DWELL = (40.0, 240.0), (2.0, 25.0)  # on what was wanted, and on what was not
+_POPULARITY_SIGMA = 0.5  # of the log-normal weights of queries
+
+
+@dataclass(frozen=True)
+class Habits:
+    """What a simulated person does; probabilities, but for the two exponents and counts."""
+
+    position_decay: float
+    click_if_relevant: float
+    click_if_not: float
+    stop_after_click: float
+    abandon: float
+    max_requests: int
+    explore: float
+
+
+@dataclass(frozen=True)
+class Log:
+    """The three tables that a search service writes."""
+
+    requests: pd.DataFrame
+    impressions: pd.DataFrame
+    events: pd.DataFrame
+
+
+def simulate_sessions(
+    search: Search,
+    truth: pd.DataFrame,
+    *,
+    sessions: int,
+    start: datetime,
+    days: float,
+    results: int,
+    habits: Habits,
+    seed: int,
+    tag: str,
+    channel: str,
+    arm: str,
+    release_id: str,
+) -> Log:
+    """Sessions of people whose wishes are `truth` (query, doc_id, grade) on one search engine.
+
+    `tag` makes the ids of this log unique among all logs; times lie within `days` from `start`.
+    """
+    if truth.empty:
+        raise BadInput("no query has a known answer, so nobody can be simulated; import judgements")
+    generator = np.random.default_rng(seed)
+    queries, relevant = _wishes(truth)
+    weight = np.random.default_rng([seed, 1]).lognormal(sigma=_POPULARITY_SIGMA, size=len(queries))
+
+    session = np.repeat(
+        np.arange(sessions), generator.integers(1, habits.max_requests + 1, size=sessions)
+    )
+    asked = generator.choice(len(queries), size=len(session), p=weight / weight.sum())
+    used, place = np.unique(asked, return_inverse=True)
+    scores, doc_ids = search([queries[i] for i in used], results)
+    wanted = np.array(
+        [[d in relevant[i] for d in row] for i, row in zip(used, doc_ids, strict=True)]
+    ).reshape(len(used), results)
+
+    order, propensity, explored = _explore(
+        doc_ids[place] != None, results, habits.explore, generator  # noqa: E711 (elementwise)
+    )
+    take = (place[:, None], order)
+    shown, score, is_wanted = doc_ids[take], scores[take], wanted[take]
+    clicked = _click(shown != None, is_wanted, habits, generator)  # noqa: E711
+
+    span = days * 86_400
+    opened = np.sort(generator.uniform(0, span * 0.98, size=sessions))
+    gap = generator.uniform(*_GAP_SECONDS, size=len(session))
+    first = np.searchsorted(session, session)
+    running = np.cumsum(gap)
+    seconds = np.minimum(opened[session] + running - running[first], span - 1)
+    request_id = np.array([f"q-{tag}-{i:07d}" for i in range(len(session))], dtype=object)
+    found = (shown != None).sum(axis=1)  # noqa: E711
+    requests = pd.DataFrame(
+        {
+            "request_id": request_id,
+            "session_id": [f"s-{tag}-{i:07d}" for i in session],
+            "ts": _times(start, seconds),
+            "query": [queries[i] for i in asked],
+            "channel": channel,
+            "arm": arm,
+            "release_id": release_id,
+            "n_results": found.astype(np.int32),
+            "latency_ms": np.round(generator.lognormal(3.0, 0.3, size=len(session)), 3),
+            "explored": explored,
+        }
+    )
+    return Log(
+        requests=requests,
+        impressions=_impressions(request_id, shown, score, propensity, release_id),
+        events=_events(request_id, shown, clicked, is_wanted, seconds, start, tag, generator),
+    )
+
+
+def sessions_with_success(log: Log, *, dwell_seconds: float = 30.0) -> tuple[int, int]:
+    """(sessions with a click that was stayed on for long, sessions): click success."""
+    long = log.events[(log.events["type"] == "dwell") & (log.events["value"] >= dwell_seconds)]
+    happy = log.requests[log.requests["request_id"].isin(long["request_id"])]
+    return int(happy["session_id"].nunique()), int(log.requests["session_id"].nunique())
+
+
+def _wishes(truth: pd.DataFrame) -> tuple[list[str], list[set[str]]]:
+    wanted = truth[truth["grade"] > 0].groupby("query", sort=True)["doc_id"].apply(set)
+    return list(wanted.index), list(wanted)
+
+
+def _explore(
+    is_found: np.ndarray, results: int, explore: float, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(n, k) which results exist, to (order, propensity, explored): one adjacent swap, now and then.
+
+    The propensity is the chance that a document stands where it was shown, given the ranking.
+    """
+    count = len(is_found)
+    length = is_found.sum(axis=1)
+    swaps = np.maximum(length - 1, 0)
+    explored = (generator.random(count) < explore) & (swaps > 0)
+    pair = (generator.random(count) * swaps).astype(np.int64)
+    order = np.tile(np.arange(results), (count, 1))
+    rows = np.flatnonzero(explored)
+    order[rows, pair[rows]] += 1
+    order[rows, pair[rows] + 1] -= 1
+    rank = np.arange(results)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        each = np.where(swaps > 0, explore / swaps, 0.0)[:, None]
+    neighbours = (rank > 0).astype(int)[None, :] + (rank[None, :] < length[:, None] - 1)
+    stays = 1 - each * neighbours
+    moved = order != rank
+    return order, np.where(moved, each, stays), explored
+
+
+def _click(
+    is_found: np.ndarray, is_wanted: np.ndarray, habits: Habits, generator: np.random.Generator
+) -> np.ndarray:
+    """(n, k) bool: what was clicked, walking down the ranks until the person leaves."""
+    count, results = is_found.shape
+    clicked = np.zeros((count, results), dtype=bool)
+    here = np.ones(count, dtype=bool)
+    for rank in range(results):
+        looks = here & is_found[:, rank]
+        looks &= generator.random(count) < (rank + 1) ** -habits.position_decay
+        chance = np.where(is_wanted[:, rank], habits.click_if_relevant, habits.click_if_not)
+        clicks = looks & (generator.random(count) < chance)
+        clicked[:, rank] = clicks
+        leave = np.where(clicks, habits.stop_after_click, np.where(looks, habits.abandon, 0.0))
+        here &= generator.random(count) >= leave
+    return clicked
+
+
+def _impressions(
+    request_id: np.ndarray,
+    shown: np.ndarray,
+    score: np.ndarray,
+    propensity: np.ndarray,
+    release_id: str,
+) -> pd.DataFrame:
+    row, rank = np.nonzero(shown != None)  # noqa: E711
+    return pd.DataFrame(
+        {
+            "request_id": request_id[row],
+            "doc_id": shown[row, rank],
+            "rank": (rank + 1).astype(np.int32),
+            "score": score[row, rank].astype(np.float32),
+            "release_id": release_id,
+            "team": None,
+            "propensity": propensity[row, rank],
+        }
+    )
+
+
+def _events(
+    request_id: np.ndarray,
+    shown: np.ndarray,
+    clicked: np.ndarray,
+    is_wanted: np.ndarray,
+    seconds: np.ndarray,
+    start: datetime,
+    tag: str,
+    generator: np.random.Generator,
+) -> pd.DataFrame:
+    """A click and the dwell that followed it, for each clicked result."""
+    row, rank = np.nonzero(clicked)
+    at = seconds[row] + generator.uniform(*_CLICK_SECONDS, size=len(row))
+    dwell = np.where(
+        is_wanted[row, rank],
+        generator.uniform(*_LONG_DWELL, size=len(row)),
+        generator.uniform(*_SHORT_DWELL, size=len(row)),
+    )
+    clicks = pd.DataFrame(
+        {
+            "event_id": [f"c-{tag}-{i:07d}" for i in range(len(row))],
+            "request_id": request_id[row],
+            "doc_id": shown[row, rank],
+            "type": "click",
+            "value": np.nan,
+            "ts": _times(start, at),
+        }
+    )
+    dwells = clicks.assign(
+        event_id=[f"d-{tag}-{i:07d}" for i in range(len(row))],
+        type="dwell",
+        value=np.round(dwell, 3),
+        ts=_times(start, at + dwell),
+    )
+    return pd.concat([clicks, dwells], ignore_index=True)
+
+
+def _times(start: datetime, seconds: np.ndarray) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(
+        pd.Timestamp(start) + pd.to_timedelta(np.round(seconds, 3), unit="s")
+    ).as_unit("us")

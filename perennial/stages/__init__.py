@@ -1,0 +1,1 @@
+"""One module per DVC stage: read artefacts, call the rooms, write artefacts."""

@@ -1,0 +1,122 @@
+"""index: the candidate's encoder and the catalogue to the candidate's index."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from perennial.data.documents import indexed_texts
+from perennial.data.tables import read_table
+from perennial.index.build import build_index, index_health
+from perennial.model.digest import text_digest
+from perennial.model.encoder import load_encoder
+from perennial.params import Index as IndexParams
+from perennial.params import Params
+from perennial.quality.spread import spread
+from perennial.stages.shell import main, write_json
+from perennial.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """What was built, as a manifest tells it."""
+
+    rows: int
+    factory: str
+    catalogue: dict[str, Any]
+    health: dict[str, float]
+
+
+def run(workspace: Workspace, params: Params) -> None:
+    """Write artifacts/index: index/, references/ and summary.json."""
+    logged = read_table(workspace.table("requests"), columns=["query"])["query"]
+    indexed = index_catalogue(
+        read_table(workspace.table("catalogue")),
+        encoder=workspace.artifacts("train") / "encoder",
+        queries=logged.drop_duplicates().sort_values().tolist(),
+        to=workspace.artifacts("index"),
+        section=params.index,
+    )
+    write_json(
+        workspace.artifacts("index") / "summary.json",
+        {
+            "rows": indexed.rows,
+            "live": indexed.rows,
+            "factory": indexed.factory,
+            "catalogue": indexed.catalogue,
+            "health": indexed.health,
+        },
+    )
+
+
+def index_catalogue(
+    catalogue: pd.DataFrame,
+    *,
+    encoder: Path,
+    queries: Sequence[str],
+    to: Path,
+    section: IndexParams,
+) -> Indexed:
+    """Embed and index a whole catalogue into `to`/index, with `to`/references for later drift."""
+    catalogue = catalogue.sort_values("doc_id").reset_index(drop=True)
+    texts, doc_ids = indexed_texts(catalogue), catalogue["doc_id"].tolist()
+    loaded = load_encoder(encoder, batch_size=section.batch_size)
+    vectors = loaded.encode(texts)
+    digests = [text_digest(text) for text in texts]
+    index = build_index(
+        to / "index",
+        vectors=vectors,
+        doc_ids=doc_ids,
+        text_digests=digests,
+        encoder_digest=loaded.digest,
+        factory=section.factory,
+        nprobe=section.nprobe,
+        seed=section.seed,
+    )
+    generator = np.random.default_rng(section.seed)
+    asked = _sample(list(queries), section.reference_queries, generator)
+    kept = _sample(list(range(len(vectors))), section.reference_vectors, generator)
+    references = to / "references"
+    references.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame({"query": pd.Series(asked, dtype=str)}).to_parquet(
+        references / "queries.parquet", index=False
+    )
+    np.save(references / "vectors.npy", vectors[kept], allow_pickle=False)
+
+    # Before the first log the documents' own titles stand in for queries.
+    probes = loaded.encode(asked or [texts[row][:80] for row in kept[: section.reference_queries]])
+    health = index_health(
+        index, vectors=vectors, doc_ids=doc_ids, probes=probes, seed=section.seed
+    )
+    if len(vectors) >= 2:
+        space = spread(vectors, pairs=2000, seed=section.seed)
+        health |= {
+            "effective_rank": space.effective_rank,
+            "variance_mean": space.variance_mean,
+            "variance_min": space.variance_min,
+            "mean_similarity": space.mean_similarity,
+        }
+    updated = pd.to_datetime(catalogue["updated_at"], utc=True).max()
+    return Indexed(
+        rows=len(doc_ids),
+        factory=index.factory,
+        catalogue={
+            "digest": text_digest("\n".join(f"{d}\t{t}" for d, t in zip(doc_ids, digests, strict=True))),
+            "watermark": updated.isoformat().replace("+00:00", "Z"),
+            "documents": len(doc_ids),
+        },
+        health={name: round(float(value), 6) for name, value in health.items()},
+    )
+
+
+def _sample(items: list[Any], count: int, generator: np.random.Generator) -> list[Any]:
+    if len(items) <= count:
+        return items
+    return [items[i] for i in np.sort(generator.choice(len(items), count, replace=False))]
+
+
+if __name__ == "__main__":
+    main("index", run)

@@ -1,0 +1,156 @@
+"""train: triplets to an encoder, starting from the champion's."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from scipy.sparse import csr_array
+
+from perennial.data.documents import catalogue_pairs, indexed_texts
+from perennial.data.split import is_held_out
+from perennial.data.tables import read_table
+from perennial.errors import TableInvalid
+from perennial.model.digest import directory_digest, file_digest
+from perennial.model.examples import Examples, pairs
+from perennial.model.train import Step, Trained, fine_tune, pick_device
+from perennial.model.trainable import load_trainable
+from perennial.params import Params
+from perennial.stages.shell import main, write_json
+from perennial.workspace import Workspace
+
+
+def run(workspace: Workspace, params: Params) -> None:
+    """Write artifacts/train: encoder/, summary.json, curve.csv; the checkpoint stays in work/."""
+    section, split = params.train, params.split
+    catalogue = read_table(workspace.table("catalogue"))
+    triplets = pq.read_table(workspace.artifacts("mine") / "triplets.parquet").to_pandas()
+    leaked = is_held_out(triplets["query"].tolist(), share=split.held_out_share, salt=split.salt)
+    if leaked.any():
+        first = triplets["query"][int(np.flatnonzero(leaked)[0])]
+        raise TableInvalid(
+            f"{int(leaked.sum())} triplets are of held-out queries (first: {first!r}); run judge "
+            "and mine again with this split: dvc repro"
+        )
+    examples = make_examples(triplets, catalogue)
+    validation = is_held_out(
+        triplets["query"].tolist(), share=section.validation_share, salt=f"{split.salt}/validation"
+    )
+    model = load_trainable(
+        workspace.champion / "encoder", max_tokens=section.max_tokens, device=pick_device()
+    )
+    replayed = section.replay_share / (1 - section.replay_share) * section.batch_queries
+    sentences, rests = catalogue_pairs(catalogue["title"], catalogue["text"])
+    work = workspace.work("train")
+    checkpoint = work / fingerprint(workspace, params) / "checkpoint.safetensors"
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    with (work / "progress.jsonl").open("w", encoding="utf-8") as stream:
+        trained = fine_tune(
+            model,
+            examples,
+            held_triplets=np.flatnonzero(validation),
+            replay=pairs(sentences, rests) if sentences else None,
+            replay_size=round(replayed),
+            margin=section.margin,
+            epochs=section.epochs,
+            batch_size=section.batch_queries,
+            hard_negatives=section.hard_negatives,
+            learning_rate=section.learning_rate,
+            warmup_share=section.warmup_share,
+            weight_decay=section.weight_decay,
+            patience=section.patience,
+            checkpoint_steps=section.checkpoint_steps,
+            seed=section.seed,
+            checkpoint=checkpoint,
+            report=_reporter(stream),
+        )
+    out = workspace.artifacts("train")
+    model.save(out / "encoder")
+    write_curve(out / "curve.csv", trained)
+    write_json(
+        out / "summary.json",
+        {
+            "encoder": directory_digest(out / "encoder"),
+            "base": directory_digest(workspace.champion / "encoder"),
+            "triplets": len(triplets),
+            "validation_triplets": int(validation.sum()),
+            "steps": len(trained.history),
+            "epochs": trained.history[-1].epoch + 1,
+            "best_epoch": trained.best_epoch + 1,
+            "validation_mrr@10": trained.best_validation,
+            "loss": trained.history[-1].loss,
+            "active": trained.history[-1].active,
+        },
+    )
+
+
+def make_examples(triplets: pd.DataFrame, catalogue: pd.DataFrame) -> Examples:
+    """Triplets of ids to row numbers: of distinct queries, and of the documents they name."""
+    named = [[n["doc_id"] for n in row] for row in triplets["negatives"]]
+    doc_ids = pd.Index(sorted({*triplets["positive"], *(d for row in named for d in row)}))
+    texts = dict(zip(catalogue["doc_id"], indexed_texts(catalogue), strict=True))
+    queries = pd.Index(sorted(triplets["query"].unique()))
+    widest = max((len(row) for row in named), default=0)
+    negatives = np.full((len(triplets), widest), -1, dtype=np.int64)
+    for number, row in enumerate(named):
+        negatives[number, : len(row)] = doc_ids.get_indexer(row)
+    query, positive = queries.get_indexer(triplets["query"]), doc_ids.get_indexer(triplets["positive"])
+    known = csr_array(
+        (np.ones(len(query), dtype=np.int8), (query, positive)), shape=(len(queries), len(doc_ids))
+    )
+    return Examples(
+        queries=list(queries),
+        documents=[texts[d] for d in doc_ids],
+        query=query,
+        positive=positive,
+        negatives=negatives,
+        known=known,
+    )
+
+
+def fingerprint(workspace: Workspace, params: Params) -> str:
+    """12 hex digits of all that the result depends on: a checkpoint of anything else is not used."""
+    parts = [
+        file_digest(workspace.artifacts("mine") / "triplets.parquet"),
+        file_digest(workspace.table("catalogue")),
+        directory_digest(workspace.champion / "encoder"),
+        params.train.model_dump_json(),
+        params.split.model_dump_json(),
+    ]
+    code = sorted(Path(__file__).parents[1].glob("model/*.py"))
+    parts += [file_digest(path) for path in [Path(__file__), *code]]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def write_curve(path: Path, trained: Trained) -> None:
+    """One row per step, for `dvc plots show` and the report."""
+    frame = pd.DataFrame([vars(step) for step in trained.history])
+    frame.to_csv(path, index=False, float_format="%.8g", lineterminator="\n")
+
+
+def _reporter(stream: TextIO) -> Callable[[Step, int], None]:
+    """Append each step to the progress file, and draw a bar where somebody looks."""
+
+    def report(step: Step, total: int) -> None:
+        stream.write(json.dumps({**vars(step), "total": total}) + "\n")
+        stream.flush()
+        if sys.stderr.isatty() or step.validation is not None:
+            done = "#" * (24 * (step.step + 1) // total)
+            shown = "" if step.validation is None else f"  validation MRR@10 {step.validation:.4f}"
+            print(
+                f"train [{done:<24}] step {step.step + 1}/{total}  loss {step.loss:.4f}{shown}",
+                file=sys.stderr,
+                end="\n" if step.validation is not None or not sys.stderr.isatty() else "\r",
+                flush=True,
+            )
+
+    return report
+
+
+if __name__ == "__main__":
+    main("train", run)

@@ -1,0 +1,162 @@
+"""The first champion: a static encoder that learned from the catalogue alone, or a given one."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from perennial.data.documents import catalogue_pairs, indexed_texts
+from perennial.errors import BadInput, Refused
+from perennial.model.layout import read_modules
+from perennial.params import Params
+from perennial.release.local import LocalStore
+from perennial.release.manifest import Manifest
+from perennial.release.publish import promote, publish
+from perennial.stages.index import Indexed, index_catalogue
+
+
+def bootstrap(
+    *,
+    catalogue: pd.DataFrame,
+    params: Params,
+    store: LocalStore,
+    channel: str,
+    encoder: str | None,
+    now: datetime,
+    who: str,
+    key: bytes | None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Manifest:
+    """Make, publish and promote the first release; raises Refused where the channel serves one."""
+    if (serving := store.read_channel(channel)) is not None:
+        raise Refused(
+            f"channel {channel} already serves {serving.stable}; a new encoder comes by a retrain: "
+            "python -m flows.retrain"
+        )
+    texts = indexed_texts(catalogue)
+    if not texts:
+        raise BadInput("the catalogue is empty; import one first: perennial import apidocs")
+    with tempfile.TemporaryDirectory(prefix="perennial-bootstrap-") as folder:
+        directory = Path(folder) / "encoder"
+        if encoder is not None:
+            fetch_encoder(encoder, directory)
+        else:
+            section = params.bootstrap
+            say(f"training a tokenizer and a static encoder on {len(texts)} documents")
+            train_first_encoder(
+                directory,
+                catalogue=catalogue,
+                dimension=section.dimension,
+                vocabulary=section.vocabulary,
+                epochs=section.epochs,
+                batch_queries=section.batch_queries,
+                learning_rate=section.learning_rate,
+                margin=section.margin,
+                max_tokens=params.train.max_tokens,
+                seed=section.seed,
+            )
+        say("building the index")
+        indexed: Indexed = index_catalogue(
+            catalogue,
+            encoder=directory,
+            queries=[],
+            to=Path(folder),
+            section=params.index,
+        )
+        manifest = publish(
+            store,
+            encoder=directory,
+            index=Path(folder) / "index",
+            references=Path(folder) / "references",
+            catalogue=indexed.catalogue,
+            health=indexed.health,
+            provenance={},
+            parent=None,
+            created_at=now,
+            key=key,
+        )
+    promote(store, channel, manifest.release_id, now=now, why="bootstrap", who=who, key=key)
+    return manifest
+
+
+def train_first_encoder(
+    directory: Path,
+    *,
+    catalogue: pd.DataFrame,
+    dimension: int,
+    vocabulary: int,
+    epochs: int,
+    batch_queries: int,
+    learning_rate: float,
+    margin: float,
+    max_tokens: int,
+    seed: int,
+) -> None:
+    """Write a static encoder: random vectors weighted by idf, taught by the catalogue's own pages."""
+    from perennial.model.examples import pairs
+    from perennial.model.static import tokenize
+    from perennial.model.tokenizer import train_tokenizer
+    from perennial.model.train import fine_tune, pick_device
+    from perennial.model.trainable import TrainableStatic
+
+    texts = indexed_texts(catalogue)
+    tokenizer = train_tokenizer(texts, vocabulary=vocabulary)
+    tokenizer.enable_truncation(max_length=max_tokens)
+    ids, offsets = tokenize(tokenizer, texts)
+    weight = inverse_document_frequency(ids, offsets, tokens=tokenizer.get_vocab_size())
+    start = np.random.default_rng(seed).standard_normal((len(weight), dimension))
+    vectors = (start / np.sqrt(dimension) * weight[:, None]).astype(np.float32)
+    model = TrainableStatic(tokenizer, vectors, max_tokens=max_tokens, device=pick_device())
+    sentences, rests = catalogue_pairs(catalogue["title"], catalogue["text"])
+    if len(sentences) >= 2:  # else the pages are single sentences, and idf alone must do
+        fine_tune(
+            model,
+            pairs(sentences, rests),
+            held_triplets=np.empty(0, dtype=np.int64),
+            replay=None,
+            replay_size=0,
+            margin=margin,
+            epochs=epochs,
+            batch_size=batch_queries,
+            hard_negatives=0,
+            learning_rate=learning_rate,
+            warmup_share=0.0,
+            weight_decay=0.0,
+            patience=epochs,
+            checkpoint_steps=1,
+            seed=seed,
+            checkpoint=None,
+        )
+    model.save(directory)
+
+
+def inverse_document_frequency(ids: np.ndarray, offsets: np.ndarray, *, tokens: int) -> np.ndarray:
+    """(tokens,) float64 log((n + 1) / (df + 1)) over n texts; a rare token weighs more."""
+    documents = len(offsets) - 1
+    owner = np.repeat(np.arange(documents, dtype=np.int64), np.diff(offsets))
+    distinct = np.unique(owner * tokens + ids)
+    frequency = np.bincount(distinct % tokens, minlength=tokens)
+    return np.asarray(np.log((documents + 1) / (frequency + 1)))
+
+
+def fetch_encoder(encoder: str, directory: Path) -> None:
+    """Copy a local SentenceTransformer directory, or download a hub id, checked before it is used."""
+    source = Path(encoder)
+    if source.is_dir():
+        read_modules(source)
+        shutil.copytree(source, directory)
+        return
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        model = SentenceTransformer(encoder, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f"{encoder!r} is neither a folder nor a model that the hub gives: {error}"
+        ) from error
+    model.save(str(directory), create_model_card=False, safe_serialization=True)
+    read_modules(directory)

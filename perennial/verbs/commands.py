@@ -1,0 +1,151 @@
+"""The verbs that make something: import, bootstrap, simulate, snapshot."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from perennial.params import Params, load_params
+from perennial.release.local import LocalStore
+from perennial.workspace import Places
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+ChannelName = Annotated[str, typer.Option("--channel", help="The channel it is about.")]
+
+
+def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable[[], str]) -> None:
+    """Add the verbs to the command line; `key` and `who` read the environment when they run."""
+
+    @app.command("import")
+    def import_(
+        kind: Annotated[str, typer.Argument(help="apidocs, beir or parquet.")],
+        path: Annotated[Path | None, typer.Option(help="The folder, for beir and parquet.")] = None,
+        as_json: Json = False,
+    ) -> None:
+        """Fill the source folder with a catalogue, labels and, from parquet, a log."""
+        from perennial.verbs.source import import_source
+
+        params, places, began = _params(), Places.from_environment(), time.monotonic()
+        rows = import_source(
+            kind,
+            path=path,
+            to=places.source,
+            updated_at=datetime.fromisoformat(params.simulate.start),
+            columns=params.source.columns,
+            held_out_share=params.split.held_out_share,
+            salt=params.split.salt,
+        )
+        _tell(
+            as_json,
+            {"rows": rows, "source": str(places.source)},
+            f"imported {_counted(rows)} into {places.source} in {time.monotonic() - began:.1f} s",
+        )
+
+    @app.command()
+    def bootstrap(
+        encoder: Annotated[
+            str | None, typer.Option(help="A SentenceTransformer folder or hub id; default: ours.")
+        ] = None,
+        channel: ChannelName = "production",
+        as_json: Json = False,
+    ) -> None:
+        """Publish a first champion, so that there is something to search and to compare with."""
+        from perennial.data.tables import read_table
+        from perennial.verbs.bootstrap import bootstrap as make_first
+
+        params, places, began = _params(), Places.from_environment(), time.monotonic()
+        manifest = make_first(
+            catalogue=read_table(places.source / "catalogue.parquet"),
+            params=params,
+            store=LocalStore(places.store),
+            channel=channel,
+            encoder=encoder,
+            now=datetime.now(UTC),
+            who=who(),
+            key=key(),
+            say=(lambda line: None) if as_json else print,
+        )
+        _tell(
+            as_json,
+            {"release_id": manifest.release_id, "channel": channel},
+            f"{channel} serves {manifest.release_id}: {manifest.catalogue.documents} documents, "
+            f"made in {time.monotonic() - began:.1f} s",
+        )
+
+    @app.command()
+    def simulate(
+        on: Annotated[str, typer.Option(help="lexical (BM25), or the name of a channel.")] = "lexical",
+        sessions: Annotated[int | None, typer.Option(help="Default: simulate.sessions.")] = None,
+        as_json: Json = False,
+    ) -> None:
+        """Let simulated people search, and append what a service would log."""
+        from perennial.data.tables import read_table
+        from perennial.serving.searcher import Searcher
+        from perennial.simulation.searches import LEXICAL, lexical_search, release_search
+        from perennial.verbs.simulate import simulate
+
+        params, places = _params(), Places.from_environment()
+        section = params.simulate
+        if sessions is not None:
+            section = type(section).model_validate(section.model_dump() | {"sessions": sessions})
+        if on == "lexical":
+            catalogue = read_table(places.source / "catalogue.parquet")
+            search, release_id, channel = lexical_search(catalogue), LEXICAL, "production"
+        else:
+            searcher = Searcher.open(
+                LocalStore(places.store), on, places.cache / "releases", math.inf, key()
+            )
+            search, release_id = release_search(searcher.release), searcher.release.release_id
+            channel = on
+        log = simulate(
+            places.source, search, section=section, channel=channel, release_id=release_id
+        )
+        rows = {
+            "requests": len(log.requests),
+            "impressions": len(log.impressions),
+            "clicks": int((log.events["type"] == "click").sum()),
+        }
+        _tell(
+            as_json,
+            {"rows": rows, "release_id": release_id},
+            f"logged {_counted(rows)} of simulated people on {release_id}",
+        )
+
+    @app.command()
+    def snapshot(channel: ChannelName = "production", as_json: Json = False) -> None:
+        """Freeze the log, the catalogue and the champion into ./snapshot, for `dvc repro`."""
+        from perennial.verbs.snapshot import take_snapshot
+
+        params, places = _params(), Places.from_environment()
+        info = take_snapshot(
+            places.source,
+            LocalStore(places.store),
+            channel,
+            Path("snapshot").absolute(),
+            window_days=params.snapshot.window_days,
+            click_window_seconds=params.snapshot.click_window_seconds,
+            key=key(),
+        )
+        _tell(
+            as_json,
+            {"digest": info.digest, "champion": info.champion, "rows": info.rows},
+            f"snapshot {info.digest[7:19]} of {_counted(info.rows)}, {info.start:%Y-%m-%d} to "
+            f"{info.end:%Y-%m-%d}; the champion is {info.champion}. Next: dvc repro",
+        )
+
+
+def _params() -> Params:
+    return load_params(Path("params.yaml"))
+
+
+def _counted(rows: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in rows.items())
+
+
+def _tell(as_json: bool, value: dict[str, Any], sentence: str) -> None:
+    print(json.dumps({"format_version": 1} | value, sort_keys=True) if as_json else sentence)

@@ -1,0 +1,94 @@
+"""The source folder: where the catalogue, the labels and the logs of the world lie."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from perennial.data.schema import LOG_TABLES
+from perennial.data.sources.apidocs import read_apidocs
+from perennial.data.sources.beir import read_beir
+from perennial.data.sources.parquet import read_parquet_tables
+from perennial.data.split import is_held_out
+from perennial.data.tables import read_table, write_table
+from perennial.errors import BadInput, PlaceUnusable
+
+KINDS = ("apidocs", "beir", "parquet")
+
+
+def import_source(
+    kind: str,
+    *,
+    path: Path | None,
+    to: Path,
+    updated_at: datetime,
+    columns: dict[str, dict[str, str]],
+    held_out_share: float,
+    salt: str,
+) -> dict[str, int]:
+    """Fill the source folder; {table: rows}. A source with known answers keeps them for the
+    simulated public (truth) and hands out only those of held-out queries (judgements)."""
+    if kind not in KINDS:
+        raise BadInput(f"{kind!r} is no source; choose one of {', '.join(KINDS)}")
+    if kind != "apidocs" and path is None:
+        raise BadInput(f"source {kind} needs a folder: perennial import {kind} --path FOLDER")
+    if kind == "parquet" and path is not None:
+        tables = read_parquet_tables(path, columns=columns)
+    else:
+        if kind == "apidocs":
+            catalogue, truth = read_apidocs(updated_at=updated_at)
+        else:
+            assert path is not None
+            catalogue, truth = read_beir(path, updated_at=updated_at)
+        slices = catalogue.set_index("doc_id")["slice"]
+        held = is_held_out(truth["query"].tolist(), share=held_out_share, salt=salt)
+        judgements = truth[held].assign(slice=truth["doc_id"][held].map(slices))
+        tables = {"catalogue": catalogue, "judgements": judgements, "truth": truth}
+    if tables["catalogue"].empty:
+        raise BadInput(f"the catalogue of source {kind} is empty; there is nothing to search")
+    try:
+        for name, rows in tables.items():
+            if name == "truth":
+                to.mkdir(parents=True, exist_ok=True)
+                rows.to_parquet(to / "truth.parquet", index=False)
+            elif name in LOG_TABLES:
+                write_table(rows, to / name / "imported.parquet", table=name)
+            else:
+                write_table(rows, to / f"{name}.parquet", table=name)
+    except OSError as error:
+        raise PlaceUnusable(f"cannot write to {to}: {error.strerror}; free or change it") from error
+    return {name: len(rows) for name, rows in tables.items()}
+
+
+def append_log(source: Path, tag: str, tables: dict[str, pd.DataFrame]) -> None:
+    """Add one file per log table; the requests come last, since only they make the rest count."""
+    for name in ("events", "impressions", "requests"):
+        write_table(tables[name], source / name / f"{tag}.parquet", table=name)
+
+
+def last_request(source: Path) -> datetime | None:
+    """The time of the youngest logged request; None where there is no log yet."""
+    files = log_files(source, "requests")
+    if not files:
+        return None
+    latest = max(pq.read_table(f, columns=["ts"])["ts"].to_pandas().max() for f in files)
+    return None if pd.isna(latest) else latest.to_pydatetime()
+
+
+def log_files(source: Path, table: str) -> Sequence[Path]:
+    """The files of one log table, oldest name first."""
+    return sorted((source / table).glob("*.parquet"))
+
+
+def read_truth(source: Path) -> pd.DataFrame:
+    """(query, doc_id, grade): what simulated people want. Not part of any snapshot."""
+    path = source / "truth.parquet"
+    if not path.exists():
+        raise BadInput(
+            f"{path} is missing: people can only be simulated where the answers are known; run "
+            "`perennial import apidocs`, or collect a real log"
+        )
+    return read_table(path).astype({"grade": np.int64})
