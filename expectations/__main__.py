@@ -59,8 +59,20 @@ def validate(workspace: Workspace) -> dict[str, Any]:
         # one of the two stays from an earlier run otherwise, and speaks of another snapshot
         for stale in (kept, broken):
             stale.unlink(missing_ok=True)
-        _write(page, render(outcomes, snapshot=snapshot))
-        _write(kept if result["success"] else broken, json.dumps(result, indent=1) + "\n")
+        _write(
+            page,
+            render(
+                outcomes,
+                rows=rows,
+                start=snapshot.start,
+                end=snapshot.end,
+                digest=snapshot.digest,
+            ),
+        )
+        _write(
+            kept if result["success"] else broken,
+            json.dumps(result, indent=1, allow_nan=False) + "\n",
+        )
     except OSError as error:
         raise PlaceUnusable(
             f"cannot write {error.filename}: {error.strerror}; make the workspace writable."

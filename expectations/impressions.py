@@ -36,7 +36,7 @@ def suite() -> list[Expectation]:
         holds(
             "score_is_finite",
             "score must be a finite number",
-            "log what the document was ranked by; find out why the search scored anything else",
+            "log what ranked the document, and find out why the search scored anything else",
             about=["score"],
         ),
         given("release_id", "log which release answered"),
