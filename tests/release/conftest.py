@@ -1,0 +1,52 @@
+"""Three tiny releases, made once: two indexes of one lineage, and one of another."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from perennial.release.local import LocalStore
+from perennial.release.manifest import Manifest
+from perennial.release.publish import promote
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tiny_release import NOON, Folders, publish_folders, write_folders  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    return write_folders(tmp_path_factory.mktemp("first"), lineage=1, tag="first")
+
+
+@pytest.fixture(scope="session")
+def reindexed(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    """The encoder of `first` with a newer catalogue."""
+    root = tmp_path_factory.mktemp("reindexed")
+    return write_folders(root, lineage=1, tag="reindexed", documents=45, day=1)
+
+
+@pytest.fixture(scope="session")
+def retrained(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    """Another encoder."""
+    root = tmp_path_factory.mktemp("retrained")
+    return write_folders(root, lineage=2, tag="retrained", documents=50, day=2)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "store")
+
+
+@pytest.fixture
+def serving(store: LocalStore, first: Folders) -> Manifest:
+    """The store, in which production serves `first`."""
+    manifest = publish_folders(store, first)
+    promote(store, "production", manifest.release_id, now=NOON, why="first", who="test")
+    return manifest
+
+
+@pytest.fixture
+def publish_tiny(store: LocalStore) -> Callable[..., Manifest]:
+    """`publish_tiny(folders, parent=…, key=…)` into the store."""
+    return lambda folders, **options: publish_folders(store, folders, **options)

@@ -1,0 +1,162 @@
+import os
+import threading
+
+import pytest
+
+from perennial.errors import BadInput, Conflict, IntegrityError, PlaceUnusable
+from perennial.model.digest import file_digest
+from perennial.release.channel import promoted
+from perennial.release.local import LocalStore
+from perennial.release.store import PendingNote
+
+A, B = "rel-" + "a" * 12, "rel-" + "b" * 12
+NOWHERE = "sha256:" + "0" * 64
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "source"
+    path.write_bytes(os.urandom(3 << 20))
+    return path
+
+
+def swap_to(channel, release_id, name="production", who="test"):
+    return promoted(
+        channel, release_id, name=name, at="now", why="", who=who, write_id=os.urandom(8).hex()
+    )
+
+
+def object_path(store, digest):
+    hexadecimal = digest.removeprefix("sha256:")
+    return store.root / "objects" / hexadecimal[:2] / hexadecimal
+
+
+def test_an_object_is_kept_under_its_digest(store, source, tmp_path):
+    digest, size = store.put_file(source)
+    assert (digest, size) == (file_digest(source), 3 << 20)
+    assert store.has(digest) and store.digests() == [digest] and store.size(digest) == size
+    assert object_path(store, digest).read_bytes() == store.read(digest) == source.read_bytes()
+    store.fetch(digest, tmp_path / "deep" / "copy")
+    assert (tmp_path / "deep" / "copy").read_bytes() == source.read_bytes()
+
+
+def test_an_object_that_is_there_is_not_written_again(store, source):
+    digest, _ = store.put_file(source)
+    before = object_path(store, digest).stat()
+    store.put_file(source)
+    assert object_path(store, digest).stat().st_ino == before.st_ino
+
+
+def test_an_empty_store_answers_without_being_made(store):
+    assert store.read_channel("production") is None
+    assert not store.has(NOWHERE)
+    assert store.digests() == store.release_ids() == store.channel_names() == store.pending() == []
+    assert not store.root.exists()
+
+
+@pytest.mark.parametrize("where", [0, 1 << 20, -1])
+def test_a_flipped_byte_is_refused_and_nothing_is_copied(store, source, tmp_path, where):
+    digest, _ = store.put_file(source)
+    path = object_path(store, digest)
+    data = bytearray(path.read_bytes())
+    data[where] ^= 1
+    path.write_bytes(data)
+    for look in (store.read, store.check, lambda d: store.fetch(d, tmp_path / "copy")):
+        with pytest.raises(IntegrityError, match=digest):
+            look(digest)
+    assert not (tmp_path / "copy").exists()
+    assert list(tmp_path.glob(".copy*")) == []
+
+
+def test_publishing_again_heals_an_object_that_rotted(store, source):
+    digest, _ = store.put_file(source)
+    object_path(store, digest).write_bytes(b"rotten")
+    store.put_file(source)
+    assert store.read(digest) == source.read_bytes()
+
+
+def test_a_missing_object_is_named_with_what_to_do(store):
+    with pytest.raises(IntegrityError, match=f"{NOWHERE} is missing .* rollback"):
+        store.read(NOWHERE)
+
+
+@pytest.mark.parametrize("digest", ["", "sha256:../../etc/passwd", "md5:" + "0" * 64, NOWHERE + "0"])
+def test_a_digest_is_never_a_path(store, digest):
+    with pytest.raises(BadInput, match="not a digest"):
+        store.read(digest)
+
+
+@pytest.mark.parametrize("name", ["../x", "", "rel-xyz", "rel-" + "A" * 12, "/etc/passwd"])
+def test_names_are_never_paths(store, name):
+    with pytest.raises(BadInput, match="not a release id"):
+        store.manifest_bytes(name)
+    with pytest.raises(BadInput, match="not a channel name"):
+        store.read_channel(f"{name}/x")
+
+
+def test_an_unknown_release_is_bad_input_that_says_where_to_look(store):
+    with pytest.raises(BadInput, match="perennial status"):
+        store.manifest_bytes(A)
+
+
+def test_a_pending_note_comes_back_until_it_is_withdrawn(store):
+    note = PendingNote(1, A, "2026-01-05T12:00:00Z", (NOWHERE,))
+    store.write_pending(note)
+    assert store.pending() == [note]
+    store.clear_pending(A)
+    store.clear_pending(A)
+    assert store.pending() == []
+
+
+def test_the_second_of_two_swaps_from_one_state_conflicts_and_changes_nothing(store):
+    ours, theirs = swap_to(None, A), swap_to(None, B, who="the others")
+    store.compare_and_swap("production", None, theirs)
+    with pytest.raises(Conflict, match=f"{B}.* by the others: somebody else wrote first"):
+        store.compare_and_swap("production", None, ours)
+    assert store.read_channel("production") == theirs
+
+
+def test_a_swap_that_expects_a_channel_which_is_not_there_conflicts(store):
+    with pytest.raises(Conflict, match="is now absent"):
+        store.compare_and_swap("production", swap_to(None, A), swap_to(None, B))
+
+
+def test_the_same_moves_by_another_writer_still_conflict(store):
+    """Only the random write_id tells the two apart."""
+    store.compare_and_swap("production", None, swap_to(None, A))
+    with pytest.raises(Conflict):
+        store.compare_and_swap("production", swap_to(None, A), swap_to(None, B))
+
+
+def test_threads_that_swap_at_once_lose_no_move(store):
+    def keep_moving(who):
+        for release_id in [A, B] * 10:
+            while True:
+                channel = store.read_channel("production")
+                try:
+                    new = swap_to(channel, release_id, who=who)
+                    store.compare_and_swap("production", channel, new)
+                except Conflict:
+                    continue
+                break
+
+    threads = [threading.Thread(target=keep_moving, args=(f"writer {i}",)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    channel = store.read_channel("production")
+    assert channel.generation == len(channel.history) == 80
+    assert all(a.to == b.from_ for a, b in zip(channel.history, channel.history[1:], strict=False))
+
+
+@pytest.mark.parametrize("obstacle", [".", "objects", "objects/00"])
+def test_a_file_where_a_folder_should_be_makes_the_place_unusable(tmp_path, source, obstacle):
+    root = tmp_path / "store"
+    digest = file_digest(source)
+    obstacle = root / obstacle.replace("00", digest[7:9])
+    obstacle.parent.mkdir(parents=True, exist_ok=True)
+    obstacle.write_text("in the way")
+    with pytest.raises(PlaceUnusable, match=r"store is not a usable folder \(.* is in the way\)"):
+        LocalStore(root).put_file(source)
+    assert obstacle.read_text() == "in the way"
