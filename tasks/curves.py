@@ -7,38 +7,46 @@ from typing import Any
 
 from mlflow.entities import Metric
 
-from tasks.tracking import tracker
+from tasks.tracking import MAX_METRICS, tracker
 
-NOT_CURVES = {"step", "epoch", "at"}
+NOT_CURVES = {"step", "total"}
 
 
 class CurveTail:
-    """Logs the complete lines that were appended since the last call, in one batch.
+    """Logs the steps that were appended since the last call, in one batch.
 
-    How far it came is kept beside the file, so that a continued run logs no line twice.
+    A continued training begins its file anew at a checkpoint: the last step that was logged is
+    kept beside it, so that no step is logged twice.
     """
 
     def __init__(self, uri: str, run_id: str, progress: Path) -> None:
         self._uri, self._run_id, self._progress = uri, run_id, progress
-        self._mark = progress.with_suffix(f".{run_id}.offset")
+        self._mark = progress.with_name(f"tracked-{run_id}")
+        self._last = int(self._mark.read_text()) if self._mark.exists() else -1
+        self._offset = 0
 
     def __call__(self) -> None:
-        if not self._progress.exists():
+        rows = [row for row in self._new_rows() if int(row["step"]) > self._last]
+        if not rows:
             return
-        offset = int(self._mark.read_text()) if self._mark.exists() else 0
-        with self._progress.open("rb") as stream:
-            if stream.seek(0, 2) < offset:  # training began anew
-                offset = 0
-            stream.seek(offset)
-            new = stream.read()
-        new = new[: new.rfind(b"\n") + 1]
-        if not new:
-            return
-        rows = [json.loads(line) for line in new.splitlines() if line.strip()]
         metrics = [metric for row in rows for metric in _metrics(row)]
-        if metrics:
-            tracker(self._uri).log_batch(self._run_id, metrics=metrics[-1000:])
-        self._mark.write_text(str(offset + len(new)))
+        for start in range(0, len(metrics), MAX_METRICS):
+            batch = metrics[start : start + MAX_METRICS]
+            tracker(self._uri).log_batch(self._run_id, metrics=batch)
+        self._last = int(rows[-1]["step"])
+        self._mark.write_text(str(self._last))
+
+    def _new_rows(self) -> list[dict[str, Any]]:
+        if not self._progress.exists():
+            return []
+        with self._progress.open("rb") as stream:
+            if stream.seek(0, 2) < self._offset:
+                self._offset = 0
+            stream.seek(self._offset)
+            new = stream.read()
+        whole = new[: new.rfind(b"\n") + 1]  # the last line may be half written
+        self._offset += len(whole)
+        return [json.loads(line) for line in whole.splitlines() if line.strip()]
 
 
 def _metrics(row: dict[str, Any]) -> list[Metric]:

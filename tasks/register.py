@@ -61,6 +61,7 @@ def register(run: Run, decision: Decision) -> str:
     )
     about = {"release_id": release_id, "version": version, "gate": gate_digest}
     run.note("register", "candidate", about)
+    run.note("register", "lineage", provenance)
     show_release(release_id, {**about, "model": MODEL, "lineage": manifest.lineage, **provenance})
     get_run_logger().info("published %s, registered as %s version %s", release_id, MODEL, version)
     return release_id

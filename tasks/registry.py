@@ -37,7 +37,7 @@ def version_of(client: MlflowClient, release_id: str) -> ModelVersion | None:
     return found[0] if found else None
 
 
-def mirror(client: MlflowClient, *, champion: str | None, candidate: str | None) -> None:
+def point_aliases(client: MlflowClient, *, champion: str | None, candidate: str | None) -> None:
     """Points the aliases at the versions of these releases, or takes them away.
 
     The channel is the truth: a release that was never registered leaves its alias unset.
@@ -54,7 +54,7 @@ def mirror(client: MlflowClient, *, champion: str | None, candidate: str | None)
             client.delete_registered_model_alias(MODEL, alias)
 
 
-def tag(client: MlflowClient, version: str, tags: Mapping[str, str]) -> None:
+def tag_version(client: MlflowClient, version: str, tags: Mapping[str, str]) -> None:
     """Sets each tag on the version."""
     for key, value in tags.items():
         client.set_model_version_tag(MODEL, version, key, value)

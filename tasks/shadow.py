@@ -6,11 +6,11 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from perennial.cli import signing_key
 from perennial.quality.decision import Decision
 from perennial.quality.shadow import compare_answers, judge_shadow
-from perennial.serving.loaded import LoadedRelease, load_release
+from perennial.serving.loaded import LoadedRelease
 from tasks.artifacts import show_decision
+from tasks.releases import both_releases
 from tasks.run import Run
 from tasks.seconds import rooms
 from tasks.step import step
@@ -46,14 +46,6 @@ def shadow(run: Run) -> Decision:
     log_metrics(run.places.tracking_uri, run.tracked, {"shadow": numbers})
     show_decision("shadow", decision)
     return decision
-
-
-def both_releases(run: Run) -> tuple[LoadedRelease, LoadedRelease]:
-    """The snapshot's champion and this run's candidate, from the store and verified."""
-    cache, key = run.places.cache / "releases", signing_key()
-    release_id = str(run.read("work/register/candidate.json")["release_id"])
-    champion = load_release(run.store, run.champion_id, cache, key=key)
-    return champion, load_release(run.store, release_id, cache, key=key)
 
 
 def last_queries(run: Run) -> list[str]:

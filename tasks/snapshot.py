@@ -10,7 +10,7 @@ from prefect.logging import get_run_logger
 from perennial.cli import signing_key
 from perennial.params import load_params
 from perennial.release.local import LocalStore
-from perennial.release.snapshot import take_snapshot
+from perennial.verbs.snapshot import take_snapshot
 from perennial.workspace import Places, Workspace
 from tasks.seconds import add_rooms, add_wall
 from tasks.workspace import prepare_workspace
@@ -33,7 +33,6 @@ def snapshot(params: Path, channel: str) -> Workspace:
             folder,
             window_days=section.snapshot.window_days,
             click_window_seconds=section.snapshot.click_window_seconds,
-            columns=section.source.columns,
             key=signing_key(),
         )
         frozen = time.monotonic() - start

@@ -48,7 +48,6 @@ def prepare_workspace(
             f"cannot prepare a run in {runs}: {error.strerror}; make it writable or set PERENNIAL_RUNS."
         ) from error
     try:
-        (incoming / "snapshot").mkdir()
         snapshot_digest = take_snapshot(incoming / "snapshot")
         for package in CODE:
             folder = Path(package.__path__[0])

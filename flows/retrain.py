@@ -1,0 +1,80 @@
+"""The retrain: from a snapshot of the world to a new champion, or to a refusal with its reasons."""
+
+import tasks  # noqa: F401  first: the libraries below read their environment when imported
+
+# isort: split
+import argparse
+import sys
+from pathlib import Path
+
+from prefect import State, flow
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from tasks.report import report
+
+from perennial.errors import PerennialError
+from perennial.quality.decision import Decision
+from tasks.canary import canary
+from tasks.gate import gate
+from tasks.mirror import mirror
+from tasks.outcome import concluded, refusal
+from tasks.register import register
+from tasks.review import review
+from tasks.run import working_in
+from tasks.shadow import shadow
+from tasks.snapshot import snapshot
+from tasks.stages import evaluate, index, judge, mine, train, validate
+from tasks.swap import swap
+
+
+@flow(name="retrain", description=__doc__, persist_result=False)
+def retrain(
+    params: Path = Path("params.yaml"), channel: str = "production", review_hours: float = 168.0
+) -> State[Decision]:
+    """The Decision that ended it: promote where the candidate now is the champion.
+
+    A refusal is a normal end. Bad input, a stage that refuses and damaged bytes are failures; they
+    leave the champion serving, and the same call continues where this one stopped.
+    """
+    workspace = snapshot(params, channel)
+    with working_in(workspace, channel) as run:
+        validate(run)
+        judge(run)
+        mine(run)
+        train(run)
+        index(run)
+        evaluate(run)
+
+        decision = gate(run)
+        if decision.outcome == "promote":
+            register(run, decision)
+            decision = (
+                refusal(review(run, hours=review_hours))
+                or refusal(shadow(run))
+                or refusal(canary(run))
+                or swap(run, decision)
+            )
+        mirror(run, decision)
+        report(run, decision)
+    return concluded(decision)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 promoted, 1 refused or inconclusive, 2 bad input, 3 integrity."""
+    parser = argparse.ArgumentParser(prog="python -m flows.retrain", description=__doc__)
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--channel", default="production")
+    parser.add_argument("--review-hours", type=float, default=168.0)
+    chosen = vars(parser.parse_args(arguments))
+    try:
+        # Nobody listens for this process's heartbeat, and ending its thread takes a second.
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            decision = retrain(**chosen)
+    except PerennialError as error:
+        print(f"perennial: {error}", file=sys.stderr)
+        return error.exit_code
+    print(f"{decision.outcome}: " + "\n  ".join(decision.reasons))
+    return 0 if decision.outcome == "promote" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,24 @@
+"""Makes MLflow's aliases say what the channel says: the channel is the truth."""
+
+from perennial.cli import signing_key
+from perennial.quality.decision import Decision
+from perennial.release.publish import read_checked_channel
+from tasks.registry import point_aliases, tag_version, version_of
+from tasks.releases import candidate_id
+from tasks.run import Run
+from tasks.step import step
+from tasks.tracking import tracker
+
+
+@step("mirror", retries=3)
+def mirror(run: Run, decision: Decision) -> None:
+    """champion and candidate as the channel has them, and the outcome on the candidate's version."""
+    client = tracker(run.places.tracking_uri)
+    client.set_tag(run.tracked, "decision", decision.outcome)
+    channel = read_checked_channel(run.store, run.channel, key=signing_key())
+    if channel is not None:
+        rolling_out = channel.candidate.release_id if channel.candidate else None
+        point_aliases(client, champion=channel.stable, candidate=rolling_out)
+    if (run.workspace.work("register") / "candidate.json").exists():
+        if (version := version_of(client, candidate_id(run))) is not None:
+            tag_version(client, str(version.version), {"decision": decision.outcome})
