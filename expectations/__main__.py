@@ -3,6 +3,8 @@
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,9 @@ def validate(workspace: Workspace) -> dict[str, Any]:
     from expectations.tables import read_snapshot
     from perennial.data.split import is_held_out
 
+    page = workspace.work("validate") / "report.html"
+    with _writing(page.parent):
+        page.parent.mkdir(parents=True, exist_ok=True)
     params = load_params(workspace.params)
     snapshot = read_snapshot(workspace.snapshot)
     promises = promises_of(
@@ -51,32 +56,16 @@ def validate(workspace: Workspace) -> dict[str, Any]:
     )
     rows = {table: found.num_rows for table, found in snapshot.tables.items()}
     result = summary(outcomes, rows=rows)
-    page = workspace.work("validate") / "report.html"
-    kept, broken = (
-        folder / "summary.json" for folder in (workspace.artifacts("validate"), page.parent)
-    )
-    try:
-        # one of the two stays from an earlier run otherwise, and speaks of another snapshot
+    kept = workspace.artifacts("validate") / "summary.json"
+    broken = page.with_name("summary.json")
+    with _writing(page.parent):
+        # an earlier run's summary speaks of another snapshot
         for stale in (kept, broken):
             stale.unlink(missing_ok=True)
-        _write(
-            page,
-            render(
-                outcomes,
-                rows=rows,
-                start=snapshot.start,
-                end=snapshot.end,
-                digest=snapshot.digest,
-            ),
-        )
-        _write(
-            kept if result["success"] else broken,
-            json.dumps(result, indent=1, allow_nan=False) + "\n",
-        )
-    except OSError as error:
-        raise PlaceUnusable(
-            f"cannot write {error.filename}: {error.strerror}; make the workspace writable."
-        ) from error
+        start, end, digest = snapshot.start, snapshot.end, snapshot.digest
+        _write(page, render(outcomes, rows=rows, start=start, end=end, digest=digest))
+        text = json.dumps(result, indent=1, allow_nan=False) + "\n"
+        _write(kept if result["success"] else broken, text)
     if not result["success"]:
         raise TableInvalid(
             f"{len(result['broken'])} of {len(outcomes)} promises are broken; repair the source, "
@@ -84,6 +73,18 @@ def validate(workspace: Workspace) -> dict[str, Any]:
             + "\n".join(sentence(each) for each in outcomes if each.kept is False)
         )
     return result
+
+
+@contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    """Says in a sentence what a folder refused; raises PlaceUnusable."""
+    try:
+        yield
+    except OSError as error:
+        raise PlaceUnusable(
+            f"cannot write {error.filename or place}: {error.strerror}; "
+            "make the workspace writable, or free some space."
+        ) from error
 
 
 def _write(path: Path, text: str) -> None:

@@ -29,7 +29,7 @@ def test_a_healthy_page_names_every_promise_and_no_breakage(world, outcomes_of, 
     assert f"All {len(outcomes)} promises are kept" in html
     assert html.count('<li class="kept">') == len(outcomes)
     assert "What is broken" not in html
-    assert html == page(world, outcomes_of(world))
+    assert html == page(world, outcomes)
 
 
 def test_a_broken_page_shows_the_rows_and_what_to_do(world, outcomes_of, page):

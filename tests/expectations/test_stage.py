@@ -116,6 +116,14 @@ def test_a_place_that_cannot_be_written_is_named(workspace, validate):
         validate(workspace)
 
 
+def test_a_full_disk_is_a_sentence(workspace, validate):
+    folder = workspace.work("validate")
+    folder.mkdir(parents=True)
+    (folder / "report.html.tmp").symlink_to("/dev/full")
+    with pytest.raises(PlaceUnusable, match=r"work/validate: No space left .* free some space"):
+        validate(workspace)
+
+
 def test_a_misspelt_parameter_is_refused_before_anything_is_read(workspace, validate):
     text = workspace.params.read_text().replace("min_clicks:", "min_cliks:")
     workspace.params.write_text(text)
