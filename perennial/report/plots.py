@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def loss_curve(rows: Sequence[CurveRow]) -> str:
-    """Training loss per step, its running mean, and the validation score below where there is one."""
+    """Training loss per step with its running mean; below it the validation score, if measured."""
     steps = np.array([row["step"] for row in rows if is_number(row["loss"])], dtype=float)
     losses = np.array([row["loss"] for row in rows if is_number(row["loss"])], dtype=float)
     measured = [

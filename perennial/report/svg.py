@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -23,7 +24,7 @@ COLOURS = {
     "gain": "#14866b",
     "loss": "#c23b3b",
 }
-_STYLE = {
+_STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 8.5,
     "svg.fonttype": "none",  # letters stay letters: small files that can be read aloud and copied

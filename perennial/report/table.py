@@ -17,9 +17,11 @@ from perennial.report.words import (
 
 
 def comparison_table(comparison: Mapping[str, Any], *, simulated: bool) -> Table:
-    """A rich table: one metric per row, value above interval; green or red where zero is outside."""
+    """One metric per row, value above interval; green or red where the interval leaves out zero."""
     systems = [s for s in ("lexical", "champion", "candidate") if s in comparison["systems"]]
-    caption = f"{comparison['queries']} held-out queries; intervals at {comparison['confidence']:.0%}"
+    caption = (
+        f"{comparison['queries']} held-out queries; intervals at {comparison['confidence']:.0%}"
+    )
     if simulated:
         caption += "; the candidate learned from simulated clicks"
     table = Table(caption=caption, caption_justify="left", pad_edge=False, show_lines=False)

@@ -10,13 +10,24 @@ from typing import Any, NotRequired, TypedDict
 
 Bounds = Mapping[str, Any]
 
-CurveRow = TypedDict(
-    "CurveRow", {"step": int, "epoch": int, "loss": float, "validation": float | None}
-)
-RecallRow = TypedDict(
-    "RecallRow",
-    {"system": str, "k": int, "recall": float, "low": float | None, "high": float | None},
-)
+
+class CurveRow(TypedDict):
+    """One step of training; validation is measured after an epoch, None or absent elsewhere."""
+
+    step: int
+    epoch: int
+    loss: float
+    validation: NotRequired[float | None]
+
+
+class RecallRow(TypedDict):
+    """One point of one system's recall by k."""
+
+    system: str
+    k: int
+    recall: float
+    low: NotRequired[float | None]
+    high: NotRequired[float | None]
 
 
 class Example(TypedDict):

@@ -82,6 +82,11 @@ def system_title(name: str) -> str:
     return SYSTEMS.get(name, name)
 
 
+def capitalized(name: str) -> str:
+    """The first letter large, the others as they are."""
+    return name[:1].upper() + name[1:]
+
+
 def metrics_of(comparison: Mapping[str, Any]) -> list[str]:
     """The metrics that were compared, in our order, then any others; judged@10 is none of them."""
     compared = list(comparison["differences"]["candidate-champion"])
