@@ -35,19 +35,19 @@ def promises_of(
 ) -> Promises:
     """Everything that check needs; nothing is checked yet, and nothing raises for broken tables."""
     start, end = snapshot.start, snapshot.end
+    settled = end - timedelta(seconds=click_window_seconds)
     rows = {
         "catalogue": catalogue.suite(
             max_text_characters=max_text_characters, max_null_slice_share=max_null_slice_share
         ),
         "requests": requests.suite(
             start=start,
-            end=end,
+            settled=settled,
             max_query_characters=max_query_characters,
             min_requests=min_requests,
         ),
         "impressions": impressions.suite(),
-        # the last request's late clicks still count
-        "events": events.suite(start=start, end=end + timedelta(seconds=click_window_seconds)),
+        "events": events.suite(start=start, end=end),
         "judgements": judgements.suite(max_query_characters=max_query_characters),
     }
     across = {

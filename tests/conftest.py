@@ -18,11 +18,12 @@ from perennial.data.schema import LOG_TABLES, TABLES
 START = pd.Timestamp("2026-01-05", tz="UTC")
 SYLLABLES = np.array([c + v for c in "bdfgklmnprstvz" for v in "aeiou"])
 RESULTS = 10
+CLICK_WINDOW = pd.Timedelta(seconds=1_800)
 
 
 @dataclass
 class World:
-    """Five tables that keep every promise, until a test breaks one; `answers` is query to doc_id."""
+    """Five tables that keep every promise until a test breaks one; `answers`: query to doc_id."""
 
     tables: dict[str, pd.DataFrame | pa.Table]
     start: datetime
@@ -48,7 +49,7 @@ class World:
         return pa.table(columns, schema=TABLES[table])
 
     def write_workspace(self, root: Path) -> Path:
-        """params.yaml and snapshot/ below root, as `perennial snapshot` leaves them, no champion."""
+        """params.yaml and snapshot/ below root as `perennial snapshot` leaves them; no champion."""
         snapshot = root / "snapshot"
         snapshot.mkdir(parents=True, exist_ok=True)
         shutil.copy(Path(__file__).parents[1] / "params.yaml", root / "params.yaml")
@@ -174,7 +175,8 @@ def build_world(
             "judgements": judgements,
         },
         start=START.to_pydatetime(),
-        end=asked_at[-1].to_pydatetime(),
+        # the last request is just old enough to count: no click on it can be late any more
+        end=(asked_at[-1] + CLICK_WINDOW).to_pydatetime(),
         answers=dict(zip(questions.tolist(), doc_ids[:queries].tolist(), strict=True)),
     )
 

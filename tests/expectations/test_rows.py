@@ -122,7 +122,7 @@ CASES = {
         one("ts", before_its_request),
         "an event must not come before its request",
     ),
-    "late event": ("events", one("ts", lambda world, row: world.end + 1801 * SECOND), WINDOW),
+    "late event": ("events", one("ts", lambda world, row: world.end + SECOND), WINDOW),
     "unknown type": ("events", one("type", "hover"), "type must be one of click, dwell, convert"),
     "NaN value": ("events", one("value", NAN), "value must be a finite number"),
     "infinite value": ("events", one("value", INFINITY), "value must be a finite number"),
@@ -201,9 +201,12 @@ def test_a_missing_slice_is_tolerated_up_to_its_share(world, broken):
     assert [each.count for each in found.values()] == [60]
 
 
-def test_late_clicks_of_the_last_request_lie_in_the_window(world, broken):
-    world.frame("events").loc[3, "ts"] = world.end + 1800 * SECOND
-    assert not broken(world, ["events"])
+def test_only_requests_whose_clicks_can_no_longer_come_late_count(world, broken):
+    world.frame("events").loc[3, "ts"] = world.end
+    world.frame("requests").loc[399, "ts"] = world.end - 1800 * SECOND
+    assert not broken(world, ["events", "requests"])
+    world.frame("requests").loc[399, "ts"] = world.end - 1799 * SECOND
+    assert [each.count for each in broken(world, ["requests"]).values()] == [1]
 
 
 def test_samples_tell_null_from_nan_and_hold_no_more_rows_than_asked(world, outcomes_of):
