@@ -25,7 +25,9 @@ def usable(place: Path) -> Iterator[None]:
         if error.errno in _FULL:
             problem = "is full; free some space there, then run the same command again"
         elif error.errno in _FORBIDDEN:
-            problem = "is read-only or closed to this user; change its permissions or set another place"
+            problem = (
+                "is read-only or closed to this user; change its permissions or set another place"
+            )
         elif error.errno in _NOT_A_FOLDER:
             problem = f"is not a usable folder ({error.filename} is in the way); remove that file"
         else:
@@ -71,16 +73,27 @@ def write_durably(path: Path, blocks: Iterable[bytes]) -> None:
     Where a block raises, or the disk refuses, nothing is left and `path` is as it was.
     """
     make_folder(path.parent)
+    _write_and_rename(path, blocks, sync=True)
+    sync_folder(path.parent)
+
+
+def write_atomically(path: Path, blocks: Iterable[bytes]) -> None:
+    """The same for what can be made again after a power cut: whole or absent, but not synced."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write_and_rename(path, blocks, sync=False)
+
+
+def _write_and_rename(path: Path, blocks: Iterable[bytes], *, sync: bool) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
     try:
         with temporary.open("xb") as stream:
             for block in blocks:
                 stream.write(block)
-            stream.flush()
-            os.fsync(stream.fileno())
+            if sync:
+                stream.flush()
+                os.fsync(stream.fileno())
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)

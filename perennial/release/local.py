@@ -9,7 +9,14 @@ from pathlib import Path
 from perennial.errors import BadInput, Conflict, IntegrityError
 from perennial.model.digest import file_digest
 from perennial.release.channel import Channel, read_channel_bytes
-from perennial.release.durable import locked, make_folder, sync_folder, usable, write_durably
+from perennial.release.durable import (
+    locked,
+    make_folder,
+    sync_folder,
+    usable,
+    write_atomically,
+    write_durably,
+)
 from perennial.release.manifest import Manifest
 from perennial.release.store import PendingNote, read_pending_note
 
@@ -49,7 +56,7 @@ class LocalStore:
     def fetch(self, digest: str, to: Path) -> None:
         """Copy the object to `to`, whole and verified or not at all; raises IntegrityError."""
         with usable(to.parent):
-            write_durably(to, self._blocks(digest))
+            write_atomically(to, self._blocks(digest))
 
     def read(self, digest: str) -> bytes:
         """The object's verified bytes; raises IntegrityError."""

@@ -5,7 +5,7 @@ import secrets
 import shutil
 from pathlib import Path
 
-from perennial.release.durable import TEMPORARY_SUFFIX, locked, make_folder, usable, write_durably
+from perennial.release.durable import TEMPORARY_SUFFIX, locked, usable, write_atomically
 from perennial.release.folder import index_json, is_whole
 from perennial.release.manifest import Manifest, read_manifest
 from perennial.release.store import Store
@@ -23,7 +23,7 @@ def materialise(
     with usable(directory.parent):
         if is_whole(manifest, directory):
             return manifest
-        make_folder(directory.parent)
+        directory.parent.mkdir(parents=True, exist_ok=True)
         with locked(directory.parent):
             if not is_whole(manifest, directory):  # another process may have built it meanwhile
                 _build(store, manifest, directory)
@@ -35,8 +35,8 @@ def _build(store: Store, manifest: Manifest, directory: Path) -> None:
     try:
         for path, file in manifest.files():
             store.fetch(file.digest, building / path)
-        write_durably(building / "index" / "index.json", [index_json(manifest)])
-        write_durably(building / "manifest.json", [manifest.to_bytes()])
+        write_atomically(building / "index" / "index.json", [index_json(manifest)])
+        write_atomically(building / "manifest.json", [manifest.to_bytes()])
         if directory.is_dir():
             os.rename(directory, aside)
         os.rename(building, directory)

@@ -24,7 +24,9 @@ A, B, C, D = ("rel-" + letter * 12 for letter in "abcd")
 AT = "2026-01-05T12:00:00Z"
 release_ids = st.sampled_from([A, B, C, D])
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
-moves = st.builds(Move, at=texts, from_=st.none() | release_ids, to=release_ids, why=texts, who=texts)
+moves = st.builds(
+    Move, at=texts, from_=st.none() | release_ids, to=release_ids, why=texts, who=texts
+)
 channels = st.builds(
     Channel,
     format_version=st.just(1),

@@ -80,7 +80,9 @@ def test_a_missing_object_is_named_with_what_to_do(store):
         store.read(NOWHERE)
 
 
-@pytest.mark.parametrize("digest", ["", "sha256:../../etc/passwd", "md5:" + "0" * 64, NOWHERE + "0"])
+@pytest.mark.parametrize(
+    "digest", ["", "sha256:../../etc/passwd", "md5:" + "0" * 64, NOWHERE + "0"]
+)
 def test_a_digest_is_never_a_path(store, digest):
     with pytest.raises(BadInput, match="not a digest"):
         store.read(digest)

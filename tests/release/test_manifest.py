@@ -79,8 +79,7 @@ def manifests(draw):
         ),
         catalogue=draw(st.builds(CataloguePart, digests, times, sizes)),
         references=draw(
-            st.none()
-            | st.builds(ReferencesPart, stored("queries.parquet"), stored("vectors.npy"))
+            st.none() | st.builds(ReferencesPart, stored("queries.parquet"), stored("vectors.npy"))
         ),
         health=draw(st.dictionaries(texts, numbers | st.none() | texts, max_size=4)),
         provenance=draw(st.builds(Provenance, st.none() | texts, st.none() | digests)),

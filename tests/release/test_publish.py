@@ -156,9 +156,7 @@ def test_a_candidate_with_an_older_catalogue_is_refused(store, publish_tiny, fir
         promote(store, "production", older.release_id, **SAID)
 
 
-def test_a_damaged_stable_does_not_keep_a_whole_release_out(
-    store, publish_tiny, first, retrained
-):
+def test_a_damaged_stable_does_not_keep_a_whole_release_out(store, publish_tiny, first, retrained):
     newer, older = publish_tiny(retrained), publish_tiny(first)
     promote(store, "production", newer.release_id, **SAID)
     break_manifest(store, newer.release_id)
