@@ -9,7 +9,6 @@ from pathlib import Path
 
 from prefect import State, flow
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-from tasks.report import report
 
 from perennial.errors import PerennialError
 from perennial.quality.decision import Decision
@@ -18,6 +17,7 @@ from tasks.gate import gate
 from tasks.mirror import mirror
 from tasks.outcome import concluded, refusal
 from tasks.register import register
+from tasks.report import report
 from tasks.review import review
 from tasks.run import working_in
 from tasks.shadow import shadow

@@ -19,6 +19,6 @@ def mirror(run: Run, decision: Decision) -> None:
     if channel is not None:
         rolling_out = channel.candidate.release_id if channel.candidate else None
         point_aliases(client, champion=channel.stable, candidate=rolling_out)
-    if (run.workspace.work("register") / "candidate.json").exists():
-        if (version := version_of(client, candidate_id(run))) is not None:
-            tag_version(client, str(version.version), {"decision": decision.outcome})
+    registered = (run.workspace.work("register") / "candidate.json").exists()
+    if registered and (version := version_of(client, candidate_id(run))) is not None:
+        tag_version(client, str(version.version), {"decision": decision.outcome})

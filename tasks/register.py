@@ -10,26 +10,19 @@ from perennial.quality.decision import Decision
 from perennial.release.publish import publish
 from perennial.workspace import Workspace
 from tasks.artifacts import as_markdown, show_release
+from tasks.provenance import provenance
 from tasks.registry import MODEL, register_version
 from tasks.run import Run
 from tasks.seconds import rooms
 from tasks.step import step
 from tasks.tracking import tracker
-from tasks.workspace import code_commit
 
 
 @step("register", retries=3)
 def register(run: Run, decision: Decision) -> str:
     """The candidate's release id. A continued run publishes the same release again: the same id."""
     workspace, summary = run.workspace, run.read("artifacts/index/summary.json")
-    snapshot = run.read("snapshot/snapshot.json")
-    provenance = {
-        "git_commit": code_commit(),
-        "params_digest": file_digest(workspace.params),
-        "dvc_lock_digest": file_digest(workspace.root / "dvc.lock"),
-        "snapshot_digest": snapshot["digest"],
-        "mlflow_run_id": run.tracked,
-    }
+    origin = provenance(run)
     with rooms(workspace, "register"):
         manifest = publish(
             run.store,
@@ -38,7 +31,7 @@ def register(run: Run, decision: Decision) -> str:
             references=workspace.artifacts("index") / "references",
             catalogue=summary["catalogue"],
             health=summary["health"],
-            provenance=provenance,
+            provenance=origin,
             parent=run.champion_id,
             created_at=_published_at(workspace),
             key=signing_key(),
@@ -53,7 +46,7 @@ def register(run: Run, decision: Decision) -> str:
         release_id=release_id,
         tags={
             "decision": decision.outcome,
-            "snapshot": snapshot["digest"],
+            "snapshot": str(origin["snapshot_digest"]),
             "lineage": manifest.lineage,
             "gate": gate_digest,
         },
@@ -61,8 +54,7 @@ def register(run: Run, decision: Decision) -> str:
     )
     about = {"release_id": release_id, "version": version, "gate": gate_digest}
     run.note("register", "candidate", about)
-    run.note("register", "lineage", provenance)
-    show_release(release_id, {**about, "model": MODEL, "lineage": manifest.lineage, **provenance})
+    show_release(release_id, {**about, "model": MODEL, "lineage": manifest.lineage, **origin})
     get_run_logger().info("published %s, registered as %s version %s", release_id, MODEL, version)
     return release_id
 

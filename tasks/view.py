@@ -11,6 +11,7 @@ from perennial.data.tables import read_table
 from perennial.quality.comparison import largest_changes
 from perennial.quality.decision import Decision
 from perennial.report.view import Example, ReportView
+from tasks.provenance import provenance
 from tasks.run import Run
 from tasks.seconds import seconds_of
 
@@ -43,7 +44,7 @@ def gather(
             "champion": run.champion_id,
             **({"candidate": candidate["release_id"]} if candidate else {}),
         },
-        lineage=_lineage(run),
+        lineage={**provenance(run), "parent": run.champion_id},
         seconds={step: spent["wall"] for step, spent in seconds.items()},
         rooms_seconds={step: spent["rooms"] for step, spent in seconds.items()},
         links=links,
@@ -104,17 +105,6 @@ def _shadow(run: Run, title_of: dict[str, str]) -> Any:
         for item in found["most_different"]
     ]
     return {**found, "overlap@10": found["overlap"], "most_different": unlike}
-
-
-def _lineage(run: Run) -> dict[str, str | None]:
-    tags = _note(run, "register", "lineage") or {}
-    snapshot = run.read("snapshot/snapshot.json")
-    return {
-        "snapshot": snapshot["digest"],
-        "parent": run.champion_id,
-        "mlflow_run_id": run.tracked,
-        **{name: value for name, value in tags.items() if name != "format_version"},
-    }
 
 
 def _note(run: Run, step: str, name: str) -> dict[str, Any] | None:

@@ -104,7 +104,10 @@ def test_a_stage_does_not_outlive_a_killed_caller(workspace: Workspace) -> None:
     ("code", "kind"), [(1, Refused), (2, BadInput), (3, IntegrityError), (-9, StageBroke)]
 )
 def test_an_exit_code_has_a_meaning(code: int, kind: type[Exception]) -> None:
-    lines = ["perennial: it is so.", f"ERROR: failed to reproduce 'x': failed to run: c, exited with {code}"]
+    lines = [
+        "perennial: it is so.",
+        f"ERROR: failed to reproduce 'x': failed to run: c, exited with {code}",
+    ]
     assert type(failure("x", lines)) is kind
     assert "it is so." in str(failure("x", lines))
 

@@ -1,0 +1,77 @@
+"""The tracked run: one per workspace however often it is continued, with params, metrics, curves."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tasks.curves import CurveTail
+from tasks.tracking import flattened, log_metrics, log_params, start_run, tracker
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def run_id(tracking_uri: str, tracking_home: Path, tmp_path: Path) -> str:
+    return begin(tracking_uri, tracking_home, tmp_path / "run.json")
+
+
+def begin(uri: str, home: Path, note: Path) -> str:
+    return start_run(uri, home=home, note=note, name="a run", tags={"snapshot": "sha256:00"})
+
+
+def test_a_continued_run_is_the_same_run(tracking_uri, tracking_home, tmp_path):
+    note = tmp_path / "run.json"
+    first = begin(tracking_uri, tracking_home, note)
+    tracker(tracking_uri).set_terminated(first, "FAILED")
+    again = begin(tracking_uri, tracking_home, note)
+    assert again == first
+    assert tracker(tracking_uri).get_run(first).info.status == "RUNNING"
+
+
+def test_a_run_of_another_tracker_is_not_continued(tracking_uri, tracking_home, tmp_path):
+    note = tmp_path / "run.json"
+    note.write_text(json.dumps({"uri": "http://elsewhere", "run_id": "0" * 32}))
+    assert begin(tracking_uri, tracking_home, note) != "0" * 32
+
+
+def test_artifacts_of_a_local_tracker_lie_below_home(tracking_uri, tracking_home, run_id):
+    uri = tracker(tracking_uri).get_run(run_id).info.artifact_uri
+    assert uri.startswith(tracking_home.as_uri())
+
+
+def test_params_are_flattened_and_metrics_keep_their_interval(tracking_uri, run_id):
+    log_params(tracking_uri, run_id, {"train": {"epochs": 12}, "source": {"columns": {}}})
+    bounds = {"value": 0.5, "low": 0.4, "high": None}
+    log_metrics(tracking_uri, run_id, {"candidate": {"ndcg@10": bounds}})
+    data = tracker(tracking_uri).get_run(run_id).data
+    assert data.params == {"train.epochs": "12", "source.columns": "{}"}
+    assert data.metrics["candidate/ndcg_at_10/value"] == 0.5
+    assert "candidate/ndcg_at_10/high" not in data.metrics
+
+
+def test_curves_are_followed_line_by_line_and_no_step_is_logged_twice(
+    tracking_uri, run_id, tmp_path
+):
+    progress = tmp_path / "progress.jsonl"
+    tail = CurveTail(tracking_uri, run_id, progress)
+    tail()  # training has not begun
+    lines = [json.dumps({"step": i, "epoch": 0, "loss": 1.0 / (i + 1)}) + "\n" for i in range(6)]
+    progress.write_text("".join(lines[:2]) + lines[2][:5])
+    tail()
+    assert steps(tracking_uri, run_id) == [0, 1]
+    progress.write_text("".join(lines[:4]))
+    tail()
+    assert steps(tracking_uri, run_id) == [0, 1, 2, 3]
+    # Killed; the next process continues from the checkpoint at step 2 in a new file.
+    progress.write_text("".join(lines[2:]))
+    CurveTail(tracking_uri, run_id, progress)()
+    assert steps(tracking_uri, run_id) == [0, 1, 2, 3, 4, 5]
+
+
+def steps(uri: str, run_id: str) -> list[int]:
+    return sorted(point.step for point in tracker(uri).get_metric_history(run_id, "train/loss"))
+
+
+def test_a_nested_mapping_is_joined_and_an_empty_one_is_a_leaf():
+    assert dict(flattened({"a": {"b": 1, "c": {}}, "d": "x"})) == {"a.b": 1, "a.c": {}, "d": "x"}
