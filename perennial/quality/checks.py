@@ -9,10 +9,10 @@ from perennial.errors import BadInput
 from perennial.quality.decision import Evidence
 from perennial.quality.metrics import TITLES
 
-HEALTH = {
-    "ann_recall@10": "the index finds a share of {} of what exact search finds (top 10)",
-    "coverage": "the index holds a share of {} of the catalogue",
-    "effective_rank": "the embeddings have an effective rank of {}",
+HEALTH = {  # sentence, and how its figure is written
+    "ann_recall@10": ("The index finds {} of what exact search finds in the top 10", ".1%"),
+    "coverage": ("The index holds {} of the catalogue", ".1%"),
+    "effective_rank": ("The embeddings have an effective rank of {}", ".1f"),
 }
 
 
@@ -52,9 +52,9 @@ def loss(
     if low is None or high is None:
         holds, verdict = None, "nothing can be said of a loss"
     elif low >= -margin:
-        holds, verdict = True, f"it loses no more than {margin:.3f}"
+        holds, verdict = True, f"a loss of more than {margin:.3f} is ruled out"
     elif high < -margin:
-        holds, verdict = False, f"it loses more than the {margin:.3f} that is allowed"
+        holds, verdict = False, f"more is lost than the {margin:.3f} that is allowed"
     else:
         holds, verdict = None, f"a loss of more than {margin:.3f} cannot be ruled out"
     name = metric if against == "champion" else f"{metric} against {against}"
@@ -123,8 +123,9 @@ def threshold(
     # Coverage and recall are shares of counts: a bound of 1 must not fall to rounding.
     holds = None if value is None else value >= bound - 1e-9
     verdict = {True: "enough", False: "too little", None: "not measured"}[holds]
-    sentence = HEALTH[name].format(_number(value))
-    sentence = f"{sentence[0].upper()}{sentence[1:]}; at least {bound:.3f} is asked: {verdict}."
+    words, style = HEALTH[name]
+    figure = "an unknown share" if value is None else format(value, style)
+    sentence = f"{words.format(figure)}; at least {bound:{style}} is asked: {verdict}."
     n = int(comparison.get("queries", 0))
     return Check(Evidence(name, value, None, None, n, bound, holds), sentence)
 

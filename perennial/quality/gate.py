@@ -66,26 +66,46 @@ def gate(
         )
     )
     differences = list(_differences(comparison, metric, min_gain, max_loss, max_lexical_loss))
-    outcome, deciding = _decide(health, labels, differences)
+    outcome, reasons = _decide(health, labels, differences)
     return Decision(
         outcome,
-        tuple(check.reason for check in deciding),
+        tuple(reasons),
         tuple(check.evidence for check in (*differences, *labels, *health)),
     )
 
 
 def _decide(
     health: list[Check], labels: list[Check], differences: list[Check]
-) -> tuple[Outcome, list[Check]]:
+) -> tuple[Outcome, list[str]]:
     if broken := [check for check in health if check.evidence.holds is False]:
-        return "reject", broken
+        return "reject", [check.reason for check in broken]
     if thin := [check for check in labels if not check.evidence.holds]:
-        return "inconclusive", thin
+        return "inconclusive", [check.reason for check in thin]
     if failed := [check for check in differences if check.evidence.holds is False]:
-        return "reject", failed
+        return "reject", [check.reason for check in failed]
     if unknown := [c for c in (*differences, *health) if c.evidence.holds is None]:
-        return "inconclusive", unknown
-    return "promote", [*differences, *health]
+        return "inconclusive", [check.reason for check in unknown]
+    return "promote", _summed_up(differences, health)
+
+
+def _summed_up(differences: list[Check], health: list[Check]) -> list[str]:
+    """Of many checks that hold, one sentence per kind; the evidence has them all."""
+    gain, *others, lexical = differences
+    reasons = [gain.reason]
+    if others:
+        nearest = min((check.evidence for check in others), key=lambda item: item.low or 0.0)
+        reasons.append(
+            f"For each of the other {len(others)} metrics a loss of more than {-nearest.bound:.3f} "
+            f"is ruled out; the nearest to it is {TITLES.get(nearest.name, nearest.name)} "
+            f"[{nearest.low:+.3f}, {nearest.high:+.3f}]."
+        )
+    recall, coverage, rank = (check.evidence.value or 0.0 for check in health)
+    return [
+        *reasons,
+        lexical.reason,
+        f"The index finds {recall:.1%} of what exact search finds in the top 10 and holds "
+        f"{coverage:.1%} of the catalogue; the embeddings have an effective rank of {rank:.1f}.",
+    ]
 
 
 def _differences(

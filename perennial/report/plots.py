@@ -13,6 +13,7 @@ from perennial.report.view import Bounds, CurveRow, RecallRow
 from perennial.report.words import is_number, signed, system_title
 
 ORDER = ("lexical", "champion", "candidate")
+MOST_BARS = 600
 Floats = npt.NDArray[np.float64]
 
 
@@ -40,13 +41,13 @@ def loss_curve(rows: Sequence[CurveRow]) -> str:
             axes[1].annotate(
                 f"best {score[best]:.3f}",
                 (at[best], score[best]),
-                xytext=(0, -13),
+                xytext=(0, 8),
                 textcoords="offset points",
                 ha="center" if 0 < best < len(at) - 1 else ("left" if best == 0 else "right"),
                 color=COLOURS["gain"],
             )
             axes[1].set_ylabel("validation")
-            axes[1].margins(y=0.25)
+            axes[1].margins(y=0.3)
         axes[-1].set_xlabel("step")
         axes[-1].xaxis.set_major_locator(MaxNLocator(6, integer=True))
         figure.align_ylabels()
@@ -89,7 +90,9 @@ def per_query_gain(gains: Sequence[float], *, metric: str) -> str:
     gained, lost = int((ordered > 0).sum()), int((ordered < 0).sum())
     same = len(ordered) - gained - lost
     with drawing(height=3.2) as (figure, (axis,)):
-        edges, heights = np.arange(len(ordered) + 1), np.append(ordered, ordered[-1:])
+        # More steps than pixels only make the page heavy: evenly spaced ones tell the same.
+        edges = np.unique(np.linspace(0, len(ordered), MOST_BARS + 1).astype(int))
+        heights = np.append(ordered, ordered[-1:])[edges]
         for part, colour in ((heights > 0, "gain"), (heights < 0, "loss")):
             # One filled outline per side: a rectangle per query makes a page of megabytes.
             axis.fill_between(
@@ -107,10 +110,12 @@ def per_query_gain(gains: Sequence[float], *, metric: str) -> str:
             (f"{lost} lost", 0.97, 0.77, "loss", "right"),
         ):
             axis.text(x, y, words, transform=axis.transAxes, ha=side, color=COLOURS[colour])
-        reach = max(0.05, float(np.abs(ordered).max(initial=0.0)) * 1.08)
-        axis.set_ylim(-reach, reach)
+        low, high = float(ordered.min(initial=-0.05)), float(ordered.max(initial=0.05))
+        axis.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
         axis.set_xlim(0, max(1, len(ordered)))
-        axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: signed(value, 1)))
+        axis.yaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: signed(value, 1) if abs(value) > 1e-9 else "0")
+        )
         axis.set_xlabel("queries, the largest gain first")
         axis.set_ylabel(f"difference in {TITLES.get(metric, metric)}")
         label = f"Per-query difference: {gained} gained, {same} the same, {lost} lost"

@@ -65,7 +65,7 @@ Shadow = TypedDict(
 
 
 class Canary(TypedDict):
-    """Click success of both arms; the difference is candidate - champion."""
+    """Click success of the arms stable and candidate; the difference is candidate - stable."""
 
     sessions: Mapping[str, int]
     successes: Mapping[str, int]

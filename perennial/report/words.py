@@ -8,6 +8,7 @@ from typing import Any
 from perennial.quality.metrics import JUDGED, METRICS, TITLES
 
 SYSTEMS = {"lexical": "Lexical baseline", "champion": "Champion", "candidate": "Candidate"}
+ARMS = {"stable": "Champion", "candidate": "Candidate"}
 OUTCOMES = {
     "promote": ("Promote", "the candidate takes over", "good"),
     "advance": ("Advance", "the candidate gets more traffic", "good"),
@@ -60,7 +61,7 @@ def count(value: Any) -> str:
 
 def duration(seconds: float) -> str:
     """0.42 s, 12.3 s, 3 min 05 s."""
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.{2 if seconds < 1 else 1}f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s"
@@ -78,8 +79,8 @@ def metric_title(name: str) -> str:
 
 
 def system_title(name: str) -> str:
-    """Champion for champion."""
-    return SYSTEMS.get(name, name)
+    """Champion for champion, and for the stable arm of a canary, which is the champion's."""
+    return (SYSTEMS | ARMS).get(name, name)
 
 
 def capitalized(name: str) -> str:

@@ -51,7 +51,7 @@ def _example(query: str, before: float, after: float, shift: int) -> dict:
 
 
 def _canary() -> dict:
-    sessions, successes = {"champion": 1000, "candidate": 1000}, {"champion": 602, "candidate": 631}
+    sessions, successes = {"stable": 1000, "candidate": 1000}, {"stable": 602, "candidate": 631}
     return {
         "sessions": sessions,
         "successes": successes,
@@ -62,7 +62,7 @@ def _canary() -> dict:
         "max_loss": 0.02,
         "confidence": 0.95,
         "decision": {
-            "outcome": "promote",
+            "outcome": "advance",
             "reasons": ["Click success rose by 0.029; a loss of more than 0.020 is ruled out."],
             "evidence": [],
         },
