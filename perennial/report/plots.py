@@ -92,7 +92,7 @@ def per_query_gain(gains: Sequence[float], *, metric: str) -> str:
     with drawing(height=3.2) as (figure, (axis,)):
         # More steps than pixels only make the page heavy: evenly spaced ones tell the same.
         edges = np.unique(np.linspace(0, len(ordered), MOST_BARS + 1).astype(int))
-        heights = np.append(ordered, ordered[-1:])[edges]
+        heights = np.append(ordered, ordered[-1] if len(ordered) else 0.0)[edges]
         for part, colour in ((heights > 0, "gain"), (heights < 0, "loss")):
             # One filled outline per side: a rectangle per query makes a page of megabytes.
             axis.fill_between(

@@ -1,6 +1,7 @@
 """A retrain to report on: a gain that is small but sure, with every part of the page filled."""
 
 from datetime import UTC, datetime
+from functools import cache
 
 import numpy as np
 import pytest
@@ -69,8 +70,9 @@ def _canary() -> dict:
     }
 
 
-def a_view(**changes) -> ReportView:
-    """The retrain, with the named parts replaced."""
+@cache
+def _compared() -> tuple[dict, dict, list[float]]:
+    """The comparison, the gate's decision, and each query's gain."""
     rng = np.random.default_rng(5)
     systems = {
         "lexical": _scores(rng, 0.06),
@@ -105,6 +107,14 @@ def a_view(**changes) -> ReportView:
         min_coverage=1.0,
         min_effective_rank=16,
     )
+    gains = systems["candidate"]["ndcg@10"] - systems["champion"]["ndcg@10"]
+    return comparison, decision.to_dict(), gains.tolist()
+
+
+def a_view(**changes) -> ReportView:
+    """The retrain, with the named parts replaced."""
+    rng = np.random.default_rng(5)
+    comparison, decision, gains = _compared()
     steps = np.arange(180)
     recalls = [
         {"system": s, "k": k, "recall": r, "low": r - 0.03, "high": min(1.0, r + 0.03)}
@@ -124,7 +134,7 @@ def a_view(**changes) -> ReportView:
         "title": "Retrain of production, week 2",
         "created_at": datetime(2026, 11, 21, 0, 35, tzinfo=UTC),
         "run_id": "retrain-20261121-003500",
-        "decision": decision.to_dict(),
+        "decision": decision,
         "comparison": comparison,
         "simulated": True,
         "curve": [
@@ -139,7 +149,7 @@ def a_view(**changes) -> ReportView:
             for i in steps
         ],
         "recall_by_k": recalls,
-        "gains": (systems["candidate"]["ndcg@10"] - systems["champion"]["ndcg@10"]).tolist(),
+        "gains": gains,
         "best": [
             _example("compute the singular value decomposition of a matrix", 0.0, 1.0, 0),
             _example("mirror a tensor along an axis", 0.12, 0.63, 3),

@@ -62,4 +62,4 @@ def test_one_row_or_no_validation_is_enough():
 
 def test_ten_thousand_queries_stay_a_small_file():
     gains = [i / 10000 - 0.4 for i in range(10000)]
-    assert len(per_query_gain(gains, metric="ndcg@10")) < 120_000
+    assert len(per_query_gain(gains, metric="ndcg@10")) < 160_000
