@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from perennial.errors import BadInput, EncoderMismatch
+from perennial.errors import BadInput
 from perennial.index.index import Index
 from perennial.model.encoder import Encoder, load_encoder
 from perennial.release.materialise import materialise
@@ -58,24 +58,24 @@ def load_release(
 ) -> LoadedRelease:
     """Fetch into `cache`/<release_id>, verify, then open; raises IntegrityError, EncoderMismatch."""
     directory = cache / release_id
-    manifest = materialise(store, release_id, directory, key=key)
+    materialise(store, release_id, directory, key=key)
     encoder = load_encoder(directory / "encoder")
-    if encoder.digest != manifest.encoder.digest:
-        raise EncoderMismatch(
-            f"release {release_id} is of encoder {manifest.encoder.digest}, but {directory} holds "
-            f"{encoder.digest}; delete that folder and start again"
-        )
     index = Index.open(directory / "index", encoder_digest=encoder.digest)
     return LoadedRelease(release_id, encoder, index)
 
 
 def check_queries(queries: Sequence[str], k: int) -> None:
-    """Raise BadInput for a query without text, or for k below 1."""
+    """Raise BadInput for a query that is empty or no valid text, or for k below 1."""
     if k < 1:
         raise BadInput(f"k is {k}; ask for at least one document")
     for position, query in enumerate(queries):
         if not query.strip():
             raise BadInput(f"query {position + 1} of {len(queries)} is empty; write some words")
+        try:
+            query.encode()
+        except UnicodeEncodeError as error:
+            which = f"query {position + 1} of {len(queries)}"
+            raise BadInput(f"{which} is not valid text; write it in UTF-8") from error
 
 
 def _hits(doc_ids: np.ndarray, scores: np.ndarray) -> tuple[Hit, ...]:
