@@ -138,15 +138,18 @@ def search(
         ]
         about = {"format_version": 1, "release_id": answer.release_id, "query": query}
         return _print_json(about | {"hits": rows})
-    table = Table(caption=f"{len(answer.hits)} documents, answered by {answer.release_id}")
+    table = Table()
     for heading in ("rank", "score"):
         table.add_column(heading, justify="right")
     table.add_column("doc_id", overflow="fold")
     table.add_column("document")
     for hit, excerpt in zip(answer.hits, excerpts, strict=True):
-        text = Text.assemble((excerpt.title or "", "bold"), f"\n{excerpt.first_words}")
+        text = Text.assemble((excerpt.title or "", "bold"), "\n" * bool(excerpt.first_words))
+        text.append(excerpt.first_words)
         table.add_row(str(hit.rank), f"{hit.score:.3f}", Text(hit.doc_id), text)
-    Console().print(table)
+    if answer.hits:
+        Console().print(table)
+    print(f"{len(answer.hits)} documents, answered by {answer.release_id}")
 
 
 def signing_key() -> bytes | None:

@@ -46,13 +46,18 @@ def show(view: dict[str, Any], console: Console) -> None:
             console.print("`perennial resume --reason '...'` ends it.")
     if view["releases"]:
         table = Table("release", "role", "lineage", "made", "documents", "catalogue of")
+        table.columns[0].no_wrap = True  # people copy it
         for row in view["releases"]:
-            cells = [row["release_id"], row["role"] or "", (row["lineage"] or "")[7:19]]
-            cells += [row["created_at"] or "damaged", str(row["documents"] or "")]
-            table.add_row(*cells, row["watermark"] or "run `perennial verify`")
+            cells = [row["release_id"], row["role"] or "", (row["lineage"] or "")[7:15]]
+            cells += [_minute(row["created_at"]) or "damaged", str(row["documents"] or "")]
+            table.add_row(*cells, _minute(row["watermark"]) or "run `perennial verify`")
         console.print(table)
     if view["pending"]:
         console.print(f"{len(view['pending'])} publications are unfinished: {view['pending']}")
+
+
+def _minute(time: str | None) -> str:
+    return (time or "")[:16].replace("T", " ")
 
 
 def _release(

@@ -1,0 +1,239 @@
+"""The on-call engineer's verbs, through the door that a person uses."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from perennial.cli import main
+from perennial.release.local import LocalStore
+from perennial.release.publish import promote
+
+sys.path.insert(0, str(Path(__file__).parent))
+from tiny_release import NOON, publish_folders, write_folders
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Two lineages, the older first."""
+    first, second = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")
+    return (
+        write_folders(first, lineage=1, tag="first"),
+        write_folders(second, lineage=2, tag="second", day=1),
+    )
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty PERENNIAL_HOME, the only thing that says where anything is."""
+    for name in ("STORE", "SOURCE", "RUNS", "CACHE", "SIGNING_KEY"):
+        monkeypatch.delenv(f"PERENNIAL_{name}", raising=False)
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def releases(home, folders):
+    """A store in which production went from one lineage to another: their two ids."""
+    store = LocalStore(home / "store")
+    ids = [publish_folders(store, each).release_id for each in folders]
+    for release_id in ids:
+        promote(store, "production", release_id, now=NOON, why="better", who="test")
+    return ids
+
+
+@pytest.fixture
+def run(capsys):
+    """`run("status", …)`: the exit code, stdout and stderr."""
+
+    def run_verb(*arguments):
+        code = main(list(arguments))
+        return code, *capsys.readouterr()
+
+    return run_verb
+
+
+def run_json(run, *arguments):
+    code, out, err = run(*arguments, "--json")
+    assert err == ""
+    return code, json.loads(out)
+
+
+def damage(home):
+    path = next((home / "store" / "objects").glob("??/*"))
+    path.write_bytes(b"x" + path.read_bytes()[1:])
+    return f"sha256:{path.name}"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["verify"],
+        ["rollback"],
+        ["resume", "--reason", "x"],
+        ["search", "word1"],
+    ],
+)
+def test_before_the_first_release_every_verb_says_what_to_do(run, home, arguments):
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("perennial: ") and "perennial bootstrap" in err
+    assert err.count("\n") == 1
+    assert not home.exists()
+
+
+def test_status_of_an_empty_store_is_not_an_error(run, home):
+    code, out, _ = run("status")
+    assert code == 0
+    assert "perennial bootstrap" in out
+    code, view = run_json(run, "status")
+    assert (code, view["channel"], view["releases"]) == (0, None, [])
+
+
+def test_status_shows_what_is_served_and_every_release(run, releases):
+    code, out, _ = run("status")
+    assert code == 0
+    assert f"production serves {releases[1]}" in out
+    assert all(release_id in out for release_id in releases)
+    code, view = run_json(run, "status")
+    assert view["channel"]["stable"] == releases[1]
+    assert {row["release_id"]: row["role"] for row in view["releases"]} == {
+        releases[0]: None,
+        releases[1]: "stable",
+    }
+
+
+def test_verify_reads_everything_and_finds_nothing_wrong(run, releases):
+    assert run("verify") == (0, "2 releases read, 0 faults found.\n", "")
+    assert run_json(run, "verify", releases[0]) == (
+        0,
+        {"format_version": 1, "releases": [releases[0]], "findings": []},
+    )
+
+
+def test_verify_exits_3_and_names_what_is_damaged(run, home, releases):
+    digest = damage(home)
+    code, out, _ = run("verify")
+    assert code == 3
+    assert digest in out
+    code, found = run_json(run, "verify")
+    assert code == 3
+    assert digest in found["findings"][0]["problem"]
+
+
+def test_rollback_resume_and_status_tell_one_story(run, releases):
+    code, out, _ = run("rollback", "--reason", "too slow")
+    assert code == 0
+    assert f"production serves {releases[0]} again (it was {releases[1]})" in out
+    assert "perennial resume --reason" in out
+    code, out, _ = run("status")
+    assert "ON HOLD" in out and "too slow" in out
+    code, channel = run_json(run, "resume", "--reason", "bigger machine")
+    assert (code, channel["hold"], channel["stable"]) == (0, None, releases[0])
+    assert channel["history"][-1]["why"] == "resumed: bigger machine"
+
+
+def test_rollback_takes_any_kept_release(run, releases):
+    code, channel = run_json(run, "rollback", releases[0])
+    assert (code, channel["stable"], channel["candidate"]) == (0, releases[0], None)
+    assert channel["hold"]["reason"] == "rollback: by hand"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["rollback", "--index"], 1, "no earlier index of this lineage"),
+        (["rollback", "../../etc/passwd"], 2, "is not a release id"),
+        (["rollback", "rel-000000000000"], 2, "is not in the store"),
+        (["verify", "rel-000000000000"], 2, "is not in the store"),
+        (["resume", "--reason", "x"], 1, "not on hold"),
+        (["resume", "--reason", " "], 2, "--reason"),
+        (["status", "--channel", "../x"], 2, "is not a channel name"),
+        (["search", " "], 2, "is empty"),
+        (["search", "word1", "-k", "0"], 2, "k is 0"),
+    ],
+)
+def test_a_refusal_is_one_sentence_and_its_exit_code(run, releases, arguments, code, says):
+    found, out, err = run(*arguments)
+    assert (found, out) == (code, "")
+    assert err.startswith("perennial: ") and says in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["serve"], ["status", "--colour"], ["resume"]])
+def test_a_wrong_command_line_exits_2(run, home, arguments):
+    assert run(*arguments)[0] == 2
+
+
+def test_search_shows_rank_score_id_title_and_first_words(run, home, releases):
+    (home / "source").mkdir()
+    rows = {
+        "doc_id": ["second-7", "second-8"],
+        "title": ["[bold]Seven[/bold]", "Eight"],
+        "text": ["the number after six", "x"],
+    }
+    pq.write_table(pa.table(rows), home / "source" / "catalogue.parquet")
+    code, out, _ = run("search", "word7", "-k", "3")
+    assert code == 0
+    assert all(
+        part in out
+        for part in ("second-7", "1.000", "[bold]Seven[/bold]", "the number after six", releases[1])
+    )
+    code, answer = run_json(run, "search", "word7", "-k", "3")
+    assert answer["release_id"] == releases[1]
+    assert [hit["rank"] for hit in answer["hits"]] == [1, 2, 3]
+    assert (answer["hits"][0]["doc_id"], answer["hits"][0]["title"]) == (
+        "second-7",
+        rows["title"][0],
+    )
+
+
+def test_search_without_a_source_still_answers(run, releases):
+    code, answer = run_json(run, "search", "word7")
+    assert (code, answer["hits"][0]["title"]) == (0, None)
+
+
+def test_search_of_unknown_signs_finds_nothing_and_says_so(run, releases):
+    code, out, _ = run("search", "🦆")
+    assert code == 0
+    assert "0 documents" in out
+
+
+def test_search_refuses_a_damaged_release(run, home, releases):
+    for path in (home / "store" / "objects").glob("??/*"):
+        path.write_bytes(b"x" + path.read_bytes()[1:])
+    code, out, err = run("search", "word7")
+    assert (code, out) == (3, "")
+    assert "damaged" in err
+
+
+def test_status_survives_a_damaged_manifest_and_names_it(run, home, releases):
+    (home / "store" / "releases" / f"{releases[0]}.json").write_text("{}")
+    code, view = run_json(run, "status")
+    assert code == 0
+    problems = {row["release_id"]: row["problem"] for row in view["releases"]}
+    assert "format_version" in problems[releases[0]] and problems[releases[1]] is None
+    assert run("status")[0] == 0
+
+
+def test_with_a_key_in_the_environment_an_unsigned_channel_is_refused(run, releases, monkeypatch):
+    monkeypatch.setenv("PERENNIAL_SIGNING_KEY", "a key")
+    for arguments in (["status"], ["rollback"], ["search", "word1"]):
+        code, _, err = run(*arguments)
+        assert code == 3
+        assert "not signed" in err
+
+
+def test_the_installed_command_exits_as_main_says(home, releases):
+    command = [sys.executable, "-W", "error", "-m", "perennial.cli"]
+    options = {"capture_output": True, "text": True, "timeout": 60}
+    served = subprocess.run([*command, "status", "--json"], check=False, **options)
+    assert (served.returncode, served.stderr) == (0, "")
+    assert json.loads(served.stdout)["channel"]["stable"] == releases[1]
+    refused = subprocess.run([*command, "rollback", "--index"], check=False, **options)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("perennial: production has no earlier index")
