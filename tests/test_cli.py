@@ -14,7 +14,7 @@ from perennial.release.local import LocalStore
 from perennial.release.publish import promote
 
 sys.path.insert(0, str(Path(__file__).parent))
-from tiny_release import NOON, publish_folders, write_folders
+from tiny_release import NOON, fast_folder, publish_folders, write_folders
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +25,12 @@ def folders(tmp_path_factory):
         write_folders(first, lineage=1, tag="first"),
         write_folders(second, lineage=2, tag="second", day=1),
     )
+
+
+@pytest.fixture
+def tmp_path():
+    with fast_folder() as place:
+        yield place
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Three tiny releases, made once: two indexes of one lineage, and one of another."""
 
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,16 +11,13 @@ from perennial.release.manifest import Manifest
 from perennial.release.publish import promote
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tiny_release import NOON, Folders, publish_folders, write_folders
+from tiny_release import NOON, Folders, fast_folder, publish_folders, write_folders
 
 
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
-    """In memory where there is such a place: thousands of fsyncs on a busy disk take minutes."""
-    memory = Path("/dev/shm")
-    in_memory = memory.is_dir() and os.access(memory, os.W_OK)
-    with tempfile.TemporaryDirectory(dir=memory if in_memory else None) as place:
-        yield Path(place)
+    with fast_folder() as place:
+        yield place
 
 
 @pytest.fixture(scope="session")

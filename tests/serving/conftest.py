@@ -1,6 +1,7 @@
 """A store in which production serves a tiny release, and a newer one waits."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,13 @@ from perennial.release.local import LocalStore
 from perennial.release.publish import promote
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tiny_release import NOON, Folders, publish_folders, write_folders
+from tiny_release import NOON, Folders, fast_folder, publish_folders, write_folders
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    with fast_folder() as place:
+        yield place
 
 
 @pytest.fixture(scope="session")
