@@ -1,0 +1,178 @@
+"""A small company, a real Prefect server, and the retrain as a process of its own."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from perennial.data.tables import read_table
+from perennial.params import load_params
+from perennial.release.local import LocalStore
+from perennial.verbs.bootstrap import bootstrap
+from tasks.telemetry import OFF
+
+CHECKOUT = Path(__file__).parents[2]
+SMALL: dict[str, dict[str, Any]] = {
+    "validate": {"min_requests": 10, "min_clicks": 10},
+    "bootstrap": {"dimension": 16, "vocabulary": 600, "epochs": 1, "batch_queries": 32},
+    "train": {"epochs": 2, "batch_queries": 16, "checkpoint_steps": 1},
+    "index": {"factory": "Flat", "nprobe": 1},
+    "evaluate": {"bootstrap_samples": 200},
+    "shadow": {"queries": 40, "min_overlap": 0.0, "max_latency_ratio": 1000.0},
+    "canary": {"sessions": 60, "max_loss": 1.0},
+}
+LENIENT: dict[str, dict[str, Any]] = {
+    "gate": {
+        "min_gain": -1.0,
+        "max_loss": 1.0,
+        "max_lexical_loss": 1.0,
+        "min_queries": 5,
+        "min_judged": 0.0,
+        "judged_gap": 1.0,
+        "min_ann_recall": 0.0,
+        "min_coverage": 0.0,
+        "min_effective_rank": 0.001,
+    }
+}
+
+
+@dataclass(frozen=True)
+class Company:
+    """A home with a source and a first champion, and how its retrain is started."""
+
+    home: Path
+    params: Path
+    champion: str
+    environment: Mapping[str, str]
+
+    @property
+    def store(self) -> LocalStore:
+        return LocalStore(self.home / "store")
+
+    @property
+    def tracking_uri(self) -> str:
+        return f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+
+    def stable(self) -> str:
+        channel = self.store.read_channel("production")
+        assert channel is not None
+        return channel.stable
+
+    def start(self) -> subprocess.Popen[str]:
+        """`python -m flows.retrain`, running."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "flows.retrain", "--params", str(self.params)],
+            cwd=CHECKOUT,
+            env=dict(self.environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def retrain(self) -> tuple[int, str]:
+        """Its exit code, and all that it said."""
+        process = self.start()
+        said, _ = process.communicate(timeout=300)
+        return process.returncode, said
+
+    def workspaces(self) -> list[Path]:
+        return sorted(path for path in (self.home / "runs").iterdir() if path.is_dir())
+
+
+@pytest.fixture
+def make_company(
+    make_world: Callable[..., Any], tmp_path: Path, prefect_server: Mapping[str, str]
+) -> Callable[..., Company]:
+    """The factory: sections to overwrite in params.yaml, and a chance to break the world."""
+
+    def make(
+        *overrides: Mapping[str, Mapping[str, Any]],
+        spoil: Callable[[Any], None] = lambda world: None,
+    ) -> Company:
+        home = tmp_path / "home"
+        home.mkdir()
+        world = make_world(documents=150, queries=100, requests=600)
+        spoil(world)
+        world.write_source(home / "source")
+        sections = yaml.safe_load((CHECKOUT / "params.yaml").read_text())
+        for change in (SMALL, *overrides):
+            for section, values in change.items():
+                sections[section].update(values)
+        params = home / "params.yaml"
+        params.write_text(yaml.safe_dump(sections))
+        first = bootstrap(
+            catalogue=read_table(home / "source" / "catalogue.parquet"),
+            params=load_params(params),
+            store=LocalStore(home / "store"),
+            channel="production",
+            encoder=None,
+            now=datetime.now(UTC),
+            who="a test",
+            key=None,
+        )
+        environment = {**prefect_server, "PERENNIAL_HOME": str(home)}
+        return Company(home, params, first.release_id, environment)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """The environment in which a real server on loopback answers; it ends with the session."""
+    home, port = tmp_path_factory.mktemp("prefect"), free_port()
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "PERENNIAL_"))}
+    environment = {
+        **kept,
+        **OFF,
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        "PREFECT_UI_ENABLED": "false",
+        "PYTHONPATH": str(CHECKOUT),
+    }
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    command = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with (home / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "prefect", *command], env=environment, stdout=log, stderr=log
+        )
+        try:
+            wait_for(lambda: healthy(port), seconds=120, what=f"the server; see {home}/server.log")
+            yield environment
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def healthy(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
+    """Returns when the condition holds; fails the test where it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {seconds:g} s for {what}")
+        time.sleep(0.1)
