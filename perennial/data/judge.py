@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from perennial.errors import BadInput
+
 # A person who clicked at rank r has looked at ranks 1 to r (Joachims et al. 2005, "Accurately
 # Interpreting Clickthrough Data": skip-above); what lies below, and requests without a click,
 # say nothing about single documents and are not counted.
@@ -33,9 +35,13 @@ order by r.query, i.doc_id
 
 def count_examinations(*, requests: Path, impressions: Path, events: Path) -> pd.DataFrame:
     """Log files to (query, doc_id, examinations, clicks), one row a pair, sorted."""
-    files = {"requests": str(requests), "impressions": str(impressions), "events": str(events)}
+    files = {"requests": requests, "impressions": impressions, "events": events}
+    for path in files.values():
+        if not path.is_file():
+            raise BadInput(f"{path} is missing; run `perennial snapshot` first")
     with duckdb.connect() as connection:
-        return connection.execute(_EXAMINED, files).df()
+        names = {table: str(path) for table, path in files.items()}
+        return connection.sql(_EXAMINED, params=names).df()
 
 
 def wilson_bounds(

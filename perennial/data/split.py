@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,8 +21,9 @@ def content_key(query: str) -> str:
 
     Queries of one key ask the same thing in another order or number and fall on one side.
     """
-    words = {_stem(word) for word in _WORD.findall(query.casefold())}
-    return " ".join(sorted(words - _STOP_WORDS)) or " ".join(query.casefold().split())
+    plain = unicodedata.normalize("NFKC", query).casefold()
+    words = {_stem(word) for word in _WORD.findall(plain)}
+    return " ".join(sorted(words - _STOP_WORDS)) or " ".join(plain.split())
 
 
 def is_held_out(queries: Sequence[str], *, share: float, salt: str) -> np.ndarray:

@@ -133,9 +133,9 @@ def _freeze_tables(
         shutil.copyfile(source / f"{name}.parquet", to / f"{name}.parquet")
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
-        (latest,) = connection.execute(
-            "select max(ts) from read_parquet($requests)", {"requests": places["requests"]}
-        ).fetchone() or (None,)
+        ((latest,),) = connection.sql(
+            "select max(ts) from read_parquet($requests)", params={"requests": places["requests"]}
+        ).fetchall()
         if latest is None:
             raise BadInput(
                 f"the log is empty: no request in {places['requests']}; run `perennial simulate`, "
