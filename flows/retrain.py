@@ -8,14 +8,13 @@ import sys
 from pathlib import Path
 
 from prefect import State, flow
-from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from perennial.errors import PerennialError
 from perennial.quality.decision import Decision
 from tasks.canary import canary
 from tasks.gate import gate
 from tasks.mirror import mirror
-from tasks.outcome import concluded, refusal
+from tasks.outcome import concluded, refusal, without_heartbeat
 from tasks.register import register
 from tasks.report import report
 from tasks.review import review
@@ -66,8 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--review-hours", type=float, default=168.0)
     chosen = vars(parser.parse_args(arguments))
     try:
-        # Nobody listens for this process's heartbeat, and ending its thread takes a second.
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        with without_heartbeat():
             decision = retrain(**chosen)
     except PerennialError as error:
         print(f"perennial: {error}", file=sys.stderr)

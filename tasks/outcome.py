@@ -1,6 +1,10 @@
-"""What an answer means for the flow that asked."""
+"""How a flow is run and how it ends."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from prefect import State
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Completed
 
 from perennial.quality.decision import Decision
@@ -14,3 +18,10 @@ def refusal(answer: Decision) -> Decision | None:
 def concluded(decision: Decision) -> State[Decision]:
     """A completed state that carries the decision, named by its outcome in Prefect's UI."""
     return Completed(name=decision.outcome.capitalize(), message=decision.reasons[0], data=decision)
+
+
+@contextmanager
+def without_heartbeat() -> Iterator[None]:
+    """For flows of this process: nobody listens, and ending the heartbeat's thread takes a second."""
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield

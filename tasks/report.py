@@ -1,9 +1,8 @@
 """Writes the page of a retrain, and puts it and the numbers of the run where people look."""
 
-import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from prefect.logging import get_run_logger
 
@@ -16,15 +15,14 @@ from tasks.step import step
 from tasks.tracking import log_metrics, tracker
 from tasks.view import gather
 
-LATEST = "latest.json"
-
 
 @step("report")
 def report(run: Run, decision: Decision) -> Path:
-    """The page's path; `latest.json` beside the workspaces says where the last run ended."""
+    """The page's path; summary.json beside it is what later retrains show of this one."""
+    now = datetime.now(UTC)
     page = run.workspace.work("report") / "report.html"
     with rooms(run.workspace, "report"):
-        view = gather(run, decision, now=datetime.now(UTC), links=where_to_look(run))
+        view = gather(run, decision, now=now, links=where_to_look(run))
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(render(view), encoding="utf-8")
     client = tracker(run.places.tracking_uri)
@@ -36,7 +34,7 @@ def report(run: Run, decision: Decision) -> Path:
         client.log_artifact(run.tracked, str(path), "evaluate")
     log_metrics(run.places.tracking_uri, run.tracked, {"seconds": seconds_of(run.workspace)})
     show_page("report", page, "The report of this retrain")
-    _remember(run, decision, page)
+    run.note("report", "summary", _summary(run, decision, page, now))
     get_run_logger().info("the report is %s", page)
     return page
 
@@ -53,14 +51,14 @@ def where_to_look(run: Run) -> list[tuple[str, str]]:
     ]
 
 
-def _remember(run: Run, decision: Decision, page: Path) -> None:
-    about = {
-        "format_version": 1,
-        "workspace": str(run.workspace.root),
+def _summary(run: Run, decision: Decision, page: Path, at: datetime) -> dict[str, Any]:
+    comparison = run.read("artifacts/evaluate/comparison.json")
+    return {
+        "at": at.isoformat(timespec="seconds"),
+        "workspace": run.workspace.root.name,
         "report": str(page),
         "mlflow_run_id": run.tracked,
         "decision": decision.to_dict(),
+        "systems": comparison["systems"],
+        "differences": comparison["differences"],
     }
-    whole = run.places.runs / f".{LATEST}.{os.getpid()}"
-    whole.write_text(json.dumps(about, indent=1) + "\n")
-    whole.replace(run.places.runs / LATEST)

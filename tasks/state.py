@@ -15,6 +15,7 @@ def keep_at_home(environment: MutableMapping[str, str] = os.environ) -> None:
         # The first start creates the database: 4 s alone, over the default 20 s on a busy machine.
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         "GIT_PYTHON_REFRESH": "quiet",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
     }
     for name, value in defaults.items():
         environment.setdefault(name, value)

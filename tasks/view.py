@@ -7,13 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from perennial.data.tables import read_table
-from perennial.quality.comparison import largest_changes
 from perennial.quality.decision import Decision
-from perennial.report.view import Example, ReportView
+from perennial.report.view import ReportView
+from tasks.examples import gained_and_lost, titles
 from tasks.provenance import provenance
 from tasks.run import Run
 from tasks.seconds import seconds_of
+
+MOST_ROUNDS = 12
 
 
 def gather(
@@ -21,9 +22,10 @@ def gather(
 ) -> ReportView:
     """The view of this run; what an early refusal kept from happening is left out."""
     artifacts, seconds = run.workspace.artifacts("evaluate"), seconds_of(run.workspace)
-    titles = read_table(run.workspace.table("catalogue"), columns=["doc_id", "title"])
-    title_of = dict(zip(titles["doc_id"], titles["title"], strict=True))
-    best, worst = examples(run, title_of)
+    title_of = titles(run.workspace)
+    best, worst = gained_and_lost(
+        run.workspace, metric=run.params.gate.metric, examples=run.params.evaluate.examples
+    )
     candidate = _note(run, "register", "candidate")
     return ReportView(
         title="Retrain report",
@@ -40,6 +42,7 @@ def gather(
         shadow=_shadow(run, title_of),
         canary=_with_decision(run, "canary", _note(run, "canary", "arms")),
         validate=run.read("artifacts/validate/summary.json"),
+        rounds=rounds_so_far(run),
         releases={
             "champion": run.champion_id,
             **({"candidate": candidate["release_id"]} if candidate else {}),
@@ -51,43 +54,19 @@ def gather(
     )
 
 
-def examples(run: Run, title_of: dict[str, str]) -> tuple[list[Example], list[Example]]:
-    """The queries that gained most and that lost most in the gate's metric, with both answers."""
-    metric = run.params.gate.metric
-    scores = pd.read_parquet(run.workspace.artifacts("evaluate") / "per_query.parquet")
-    table = scores.pivot(index="query", columns="system", values=metric)
-    slices = scores.drop_duplicates("query").set_index("query")["slice"]
-    answers = pd.read_parquet(run.workspace.artifacts("evaluate") / "answers.parquet")
-    gained, lost = largest_changes(
-        table["candidate"].to_numpy(),
-        table["champion"].to_numpy(),
-        examples=run.params.evaluate.examples,
-    )
-    chosen = set(table.index[gained + lost])
-    shown = answers[answers["query"].isin(chosen)].sort_values("rank")
-
-    def answer(query: str, system: str) -> list[tuple[str, str, bool]]:
-        rows = shown[(shown["query"] == query) & (shown["system"] == system)]
-        relevant = rows["grade"].fillna(0) > 0
-        return [
-            (doc_id, title_of.get(doc_id, doc_id), bool(good))
-            for doc_id, good in zip(rows["doc_id"], relevant, strict=True)
-        ]
-
-    def example(query: str) -> Example:
-        part = slices[query]
-        return {
-            "query": query,
-            "slice": None if pd.isna(part) else str(part),
-            "champion": float(table.at[query, "champion"]),
-            "candidate": float(table.at[query, "candidate"]),
-            "before": answer(query, "champion"),
-            "after": answer(query, "candidate"),
-        }
-
-    return [example(query) for query in table.index[gained]], [
-        example(query) for query in table.index[lost]
+def rounds_so_far(run: Run) -> list[dict[str, Any]]:
+    """{system: {metric: bounds}} of every retrain of this home that came to an end, then this one."""
+    earlier = [
+        item for item in ended(run.places.runs) if item["workspace"] != run.workspace.root.name
     ]
+    systems = run.read("artifacts/evaluate/comparison.json")["systems"]
+    return [*(item["systems"] for item in earlier), systems][-MOST_ROUNDS:]
+
+
+def ended(runs: Path) -> list[dict[str, Any]]:
+    """What every retrain below `runs` left as its summary, in the order in which they ended."""
+    found = [json.loads(path.read_text()) for path in runs.glob("*/work/report/summary.json")]
+    return sorted(found, key=lambda item: str(item["at"]))
 
 
 def _shadow(run: Run, title_of: dict[str, str]) -> Any:

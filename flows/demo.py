@@ -1,0 +1,121 @@
+"""The demo: a search that people use, and three rounds in which it learns from their clicks."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perennial.errors import BadInput, PerennialError, PlaceUnusable
+from perennial.workspace import Places
+
+if TYPE_CHECKING:
+    from tasks.screen import Screen
+
+MARK = "demo.json"
+
+
+def demo(places: Places, *, rounds: int) -> None:
+    """A source, a first champion, then `rounds` times: people search, and a retrain learns.
+
+    A demo that was killed continues; one that had ended is begun anew. Writes summary.json.
+    """
+    from rich.console import Console
+
+    from tasks.closing import show_end
+    from tasks.memory import PeakMemory
+    from tasks.screen import Screen
+    from tasks.server import prefect_server
+    from tasks.summary import write_summary
+    from tasks.verb import run_verb
+    from tasks.workspace import checkout
+
+    screen, verbs, began = Screen(Console()), dict[str, float](), time.monotonic()
+
+    def verb(*arguments: str) -> None:
+        spent = run_verb(screen, *arguments, checkout=checkout())
+        verbs[arguments[0]] = verbs.get(arguments[0], 0.0) + spent
+
+    with (
+        PeakMemory() as memory,
+        prefect_server(places.home / "prefect.log") as wait_for_server,
+        ThreadPoolExecutor(1) as meanwhile,
+    ):
+        ready = meanwhile.submit(_get_ready, places)
+        screen.title(f"Perennial demo in {places.home}")
+        if not (places.source / "truth.parquet").exists():
+            verb("import", "apidocs")
+        if not (places.store / "channels" / "production.json").exists():
+            verb("bootstrap")
+        for number in range(1, rounds + 1):
+            crowd = "lexical" if number == 1 else "production"
+            screen.title(f"Round {number} of {rounds}: people search ({crowd}), then it learns")
+            if len(list(places.source.glob("requests/*.parquet"))) < number:
+                verb("simulate", "--on", crowd)
+            wait_for_server()
+            ready.result()
+            if len(list(places.runs.glob("*/work/report/summary.json"))) < number:
+                _retrain(screen)
+    summary = write_summary(
+        places, verbs=verbs, total_seconds=time.monotonic() - began, peak_memory_mb=memory.megabytes
+    )
+    show_end(places, summary, Console())
+
+
+def _get_ready(places: Places) -> None:
+    """Imports what a retrain needs and makes the tracker's database: seconds that cost nothing while
+    this process only waits for a verb."""
+    import flows.retrain  # noqa: F401
+    from tasks.tracking import tracker
+
+    tracker(places.tracking_uri)
+
+
+def _retrain(screen: "Screen") -> None:
+    from flows.retrain import retrain
+    from tasks.outcome import without_heartbeat
+
+    with screen.following_flows(), screen.busy("retrain"), without_heartbeat():
+        retrain()
+
+
+def _claim(home: Path) -> None:
+    """Makes the folder ours; raises BadInput where it holds what no demo made."""
+    try:
+        if (home / MARK).exists() and (home / "summary.json").exists():
+            shutil.rmtree(home)
+        if home.exists() and any(home.iterdir()) and not (home / MARK).exists():
+            raise BadInput(
+                f"PERENNIAL_HOME is {home}, which holds what no demo made; unset it, or name an "
+                "empty folder."
+            )
+        home.mkdir(parents=True, exist_ok=True)
+        (home / MARK).write_text(json.dumps({"format_version": 1, "made_by": "flows.demo"}))
+    except OSError as error:
+        raise PlaceUnusable(f"cannot use {home}: {error.strerror}; name another folder.") from error
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 where the demo ran to its end, whatever was decided; else as errors.py says."""
+    parser = argparse.ArgumentParser(prog="python -m flows.demo", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="how often it learns (default 3)")
+    rounds = parser.parse_args(arguments).rounds
+    # Before `tasks` and `prefect` are imported, which read the environment.
+    os.environ.setdefault("PERENNIAL_HOME", "demo")
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
+    try:
+        places = Places.from_environment()
+        _claim(places.home)
+        demo(places, rounds=rounds)
+    except PerennialError as error:
+        print(f"perennial: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

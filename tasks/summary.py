@@ -1,0 +1,40 @@
+"""demo/summary.json: what was decided, what each round gained, and what it all took."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from perennial.release.local import LocalStore
+from perennial.workspace import Places, Workspace
+from tasks.seconds import seconds_of
+from tasks.view import ended
+
+
+def write_summary(
+    places: Places, *, verbs: Mapping[str, float], total_seconds: float, peak_memory_mb: float
+) -> dict[str, Any]:
+    """The value of summary.json. `orchestration` is what neither a verb nor a room worked: Prefect,
+    DVC, MLflow, Great Expectations, and the starts of the stages' processes."""
+    retrains = ended(places.runs)
+    wall, rooms = Counter(verbs), Counter(verbs)
+    for retrain in retrains:
+        for step, spent in seconds_of(Workspace(places.runs / retrain["workspace"])).items():
+            wall[step] += spent["wall"]
+            rooms[step] += spent["rooms"]
+    wall["orchestration"] = total_seconds - sum(rooms.values())
+    wall["total"] = total_seconds
+    channel = LocalStore(places.store).read_channel("production")
+    summary = {
+        "format_version": 1,
+        "decision": retrains[-1]["decision"],
+        "rounds": [
+            {**item["systems"], "difference": item["differences"]["candidate-champion"]}
+            for item in retrains
+        ],
+        "seconds": {step: round(seconds, 2) for step, seconds in wall.items()},
+        "peak_memory_mb": round(peak_memory_mb),
+        "releases": [move.to for move in channel.history] if channel else [],
+    }
+    (places.home / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    return summary
