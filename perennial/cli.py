@@ -45,7 +45,7 @@ def verify(
     release_id: Annotated[str | None, typer.Argument(help="One release; default: all.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Read every byte of the store again and compare it with its manifest; exit 3 if one differs."""
+    """Read every byte of the store again, compare it with its manifest; exit 3 if one differs."""
     from perennial.release.verify import verify_release, verify_store
 
     store, key = _store(), signing_key()
@@ -137,7 +137,8 @@ def search(
             for hit, excerpt in zip(answer.hits, excerpts, strict=True)
         ]
         about = {"format_version": 1, "release_id": answer.release_id, "query": query}
-        return _print_json(about | {"hits": rows})
+        _print_json(about | {"hits": rows})
+        return
     table = Table()
     for heading in ("rank", "score"):
         table.add_column(heading, justify="right")

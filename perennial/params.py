@@ -184,7 +184,7 @@ def load_params(path: Path) -> Params:
     except OSError as error:
         raise ParamsInvalid(f"cannot read {path}: {error.strerror}; run from a checkout") from error
     try:
-        raw = yaml.load(text, Loader=_StrictLoader)
+        raw = yaml.load(text, Loader=_StrictLoader)  # noqa: S506  a SafeLoader
     except yaml.YAMLError as error:
         raise ParamsInvalid(f"{path.name} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):

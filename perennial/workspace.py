@@ -52,7 +52,7 @@ class Places:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Places":
-        """PERENNIAL_HOME (default `state`) holds all the rest, unless a variable of its own says."""
+        """PERENNIAL_HOME (default `state`) holds the rest, unless a variable of its own says."""
         env = os.environ if environment is None else environment
         home = Path(env.get("PERENNIAL_HOME") or "state").absolute()
         store = env.get("PERENNIAL_STORE") or str(home / "store")

@@ -15,7 +15,7 @@ from perennial.index.lexical import Lexical
 from perennial.model.encoder import load_encoder
 from perennial.params import Params
 from perennial.quality.comparison import compare
-from perennial.quality.metrics import DEPTH, METRICS, grade, per_query_metrics, recall_at
+from perennial.quality.metrics import DEPTH, grade, per_query_metrics, recall_at
 from perennial.quality.paired import bootstrap_means
 from perennial.stages.shell import main, write_json
 from perennial.workspace import Workspace
@@ -28,7 +28,7 @@ def run(workspace: Workspace, params: Params) -> None:
     section = params.evaluate
     labels = held_out_labels(read_table(workspace.table("judgements")), params)
     judgements = {
-        query: dict(zip(rows["doc_id"], rows["grade"].astype(int), strict=True))
+        str(query): dict(zip(rows["doc_id"], rows["grade"].astype(int), strict=True))
         for query, rows in labels.groupby("query", sort=True)
     }
     queries = list(judgements)
@@ -55,7 +55,7 @@ def run(workspace: Workspace, params: Params) -> None:
             system: {metric: value["value"] for metric, value in metrics.items()}
             for system, metrics in comparison["systems"].items()
         }
-        | {"health": index_summary["health"], "queries": len(queries)},
+        | {"queries": len(queries)},
     )
     pd.concat(
         [
@@ -92,7 +92,7 @@ def held_out_labels(labels: pd.DataFrame, params: Params) -> pd.DataFrame:
 def answer_all(
     workspace: Workspace, params: Params, queries: list[str]
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """{system: (scores, doc_ids), both (q, 100)}: each release through its own encoder and index."""
+    """{system: (scores, doc_ids), both (q, 100)}: each release through its own pair."""
     catalogue = read_table(workspace.table("catalogue"))
     lexical = Lexical(indexed_texts(catalogue), catalogue["doc_id"].tolist())
     answers = {"lexical": lexical.search(queries, DEPTH)}
@@ -115,7 +115,7 @@ def _answers(
     ranked: dict[str, tuple[np.ndarray, np.ndarray]],
     judgements: dict[str, dict[str, int]],
 ) -> pd.DataFrame:
-    """The top ten of each system, long: query, system, rank, doc_id, score, grade (null: unjudged)."""
+    """The top ten of each system, one row a document; a null grade is an unjudged one."""
     rows: list[tuple[Any, ...]] = []
     for system, (scores, doc_ids) in ranked.items():
         for query, best, names in zip(queries, scores, doc_ids, strict=True):

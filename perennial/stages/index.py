@@ -31,7 +31,7 @@ class Indexed:
 
 
 def run(workspace: Workspace, params: Params) -> None:
-    """Write artifacts/index: index/, references/ and summary.json."""
+    """Write artifacts/index: index/, references/, variance.csv and summary.json."""
     logged = read_table(workspace.table("requests"), columns=["query"])["query"]
     indexed = index_catalogue(
         read_table(workspace.table("catalogue")),
@@ -88,9 +88,7 @@ def index_catalogue(
 
     # Before the first log the documents' own titles stand in for queries.
     probes = loaded.encode(asked or [texts[row][:80] for row in kept[: section.reference_queries]])
-    health = index_health(
-        index, vectors=vectors, doc_ids=doc_ids, probes=probes, seed=section.seed
-    )
+    health = index_health(index, vectors=vectors, doc_ids=doc_ids, probes=probes, seed=section.seed)
     if len(vectors) >= 2:
         space = spread(vectors, pairs=2000, seed=section.seed)
         health |= {
@@ -99,12 +97,17 @@ def index_catalogue(
             "variance_min": space.variance_min,
             "mean_similarity": space.mean_similarity,
         }
+        pd.DataFrame(
+            {"dimension": np.arange(len(space.variance)), "variance": space.variance}
+        ).to_csv(to / "variance.csv", index=False, float_format="%.8g", lineterminator="\n")
     updated = pd.to_datetime(catalogue["updated_at"], utc=True).max()
     return Indexed(
         rows=len(doc_ids),
         factory=index.factory,
         catalogue={
-            "digest": text_digest("\n".join(f"{d}\t{t}" for d, t in zip(doc_ids, digests, strict=True))),
+            "digest": text_digest(
+                "\n".join(f"{d}\t{t}" for d, t in zip(doc_ids, digests, strict=True))
+            ),
             "watermark": updated.isoformat().replace("+00:00", "Z"),
             "documents": len(doc_ids),
         },

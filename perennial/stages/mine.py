@@ -61,9 +61,7 @@ def run(workspace: Workspace, params: Params) -> None:
     write_json(workspace.artifacts("mine") / "summary.json", _summary(triplets))
 
 
-def _scores(
-    asked: np.ndarray, documents: np.ndarray, rows: list[np.ndarray]
-) -> list[np.ndarray]:
+def _scores(asked: np.ndarray, documents: np.ndarray, rows: list[np.ndarray]) -> list[np.ndarray]:
     return [documents[r] @ vector for vector, r in zip(asked, rows, strict=True)]
 
 

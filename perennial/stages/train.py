@@ -45,7 +45,7 @@ def run(workspace: Workspace, params: Params) -> None:
         workspace.champion / "encoder", max_tokens=section.max_tokens, device=pick_device()
     )
     replayed = section.replay_share / (1 - section.replay_share) * section.batch_queries
-    sentences, rests = catalogue_pairs(catalogue["title"], catalogue["text"])
+    sentences, rests = catalogue_pairs(catalogue["title"].tolist(), catalogue["text"].tolist())
     work = workspace.work("train")
     checkpoint = work / fingerprint(workspace, params) / "checkpoint.safetensors"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,10 @@ def make_examples(triplets: pd.DataFrame, catalogue: pd.DataFrame) -> Examples:
     negatives = np.full((len(triplets), widest), -1, dtype=np.int64)
     for number, row in enumerate(named):
         negatives[number, : len(row)] = doc_ids.get_indexer(row)
-    query, positive = queries.get_indexer(triplets["query"]), doc_ids.get_indexer(triplets["positive"])
+    query, positive = (
+        queries.get_indexer(triplets["query"]),
+        doc_ids.get_indexer(triplets["positive"]),
+    )
     known = csr_array(
         (np.ones(len(query), dtype=np.int8), (query, positive)), shape=(len(queries), len(doc_ids))
     )
@@ -114,7 +117,7 @@ def make_examples(triplets: pd.DataFrame, catalogue: pd.DataFrame) -> Examples:
 
 
 def fingerprint(workspace: Workspace, params: Params) -> str:
-    """12 hex digits of all that the result depends on: a checkpoint of anything else is not used."""
+    """12 hex digits of all that the result depends on: no checkpoint of anything else is used."""
     parts = [
         file_digest(workspace.artifacts("mine") / "triplets.parquet"),
         file_digest(workspace.table("catalogue")),

@@ -96,7 +96,7 @@ def train_first_encoder(
     max_tokens: int,
     seed: int,
 ) -> None:
-    """Write a static encoder: random vectors weighted by idf, taught by the catalogue's own pages."""
+    """Write a static encoder: random vectors weighted by idf, taught by the catalogue itself."""
     from perennial.model.examples import pairs
     from perennial.model.static import tokenize
     from perennial.model.tokenizer import train_tokenizer
@@ -111,7 +111,7 @@ def train_first_encoder(
     start = np.random.default_rng(seed).standard_normal((len(weight), dimension))
     vectors = (start / np.sqrt(dimension) * weight[:, None]).astype(np.float32)
     model = TrainableStatic(tokenizer, vectors, max_tokens=max_tokens, device=pick_device())
-    sentences, rests = catalogue_pairs(catalogue["title"], catalogue["text"])
+    sentences, rests = catalogue_pairs(catalogue["title"].tolist(), catalogue["text"].tolist())
     if len(sentences) >= 2:  # else the pages are single sentences, and idf alone must do
         fine_tune(
             model,
@@ -144,7 +144,7 @@ def inverse_document_frequency(ids: np.ndarray, offsets: np.ndarray, *, tokens: 
 
 
 def fetch_encoder(encoder: str, directory: Path) -> None:
-    """Copy a local SentenceTransformer directory, or download a hub id, checked before it is used."""
+    """Copy a local SentenceTransformer directory, or download a hub id; checked before use."""
     source = Path(encoder)
     if source.is_dir():
         read_modules(source)

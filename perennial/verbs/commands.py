@@ -79,7 +79,9 @@ def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable
 
     @app.command()
     def simulate(
-        on: Annotated[str, typer.Option(help="lexical (BM25), or the name of a channel.")] = "lexical",
+        on: Annotated[
+            str, typer.Option(help="lexical (BM25), or the name of a channel.")
+        ] = "lexical",
         sessions: Annotated[int | None, typer.Option(help="Default: simulate.sessions.")] = None,
         as_json: Json = False,
     ) -> None:

@@ -7,6 +7,7 @@ from perennial.params import Simulate
 from perennial.simulation.public import Habits, Log, Search, simulate_sessions
 from perennial.verbs.source import append_log, last_request, read_truth
 
+
 def habits(section: Simulate) -> Habits:
     """The user model of params.yaml."""
     return Habits(

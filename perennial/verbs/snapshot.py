@@ -158,8 +158,8 @@ def _typed(rows: pa.Table, name: str) -> pa.Table:
     missing = [column for column in schema.names if column not in rows.column_names]
     if missing:
         raise TableInvalid(
-            f"table {name} of the log lacks the column {missing[0]}; add it, or map another name to "
-            f"it under source.columns.{name} in params.yaml and import again"
+            f"table {name} of the log lacks the column {missing[0]}; add it, or map another "
+            f"name to it under source.columns.{name} in params.yaml and import again"
         )
     try:
         return rows.select(schema.names).cast(schema)

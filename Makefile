@@ -1,0 +1,29 @@
+# One line each. The first call of any target makes .venv and installs; later calls use it again.
+PYTHON ?= python3.11
+# `make demo DEVICE=gpu` installs the GPU build of FAISS instead.
+DEVICE ?= cpu
+BIN := .venv/bin
+
+demo: .venv/.installed      ## the whole loop on real text: first champion, three retrains, report
+	PERENNIAL_HOME=demo $(BIN)/python -m flows.demo
+
+test: .venv/.installed      ## every test
+	$(BIN)/python -m pytest
+
+check: .venv/.installed     ## lint, types, import contracts, fast tests
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/python -m pytest -m "not slow" -q
+
+bench-loop: .venv/.installed  ## time, memory and quality of `make demo`, against the bounds
+	$(BIN)/python -m infra.bench.loop
+
+clean:                      ## forget what demo, tests and benchmarks made
+	rm -rf demo bench state snapshot artifacts work dvc_plots
+
+# The stamp is written last: an installation that was interrupted starts again.
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(DEVICE),dev]'
+	$(BIN)/python -m compileall -q -j 0 .venv/lib || true
+	touch $@
+
+.PHONY: demo test check bench-loop clean
