@@ -67,8 +67,7 @@ def demo(places: Places, *, rounds: int) -> None:
 
 
 def _get_ready(places: Places) -> None:
-    """Imports what a retrain needs and makes the tracker's database: seconds that cost nothing while
-    this process only waits for a verb."""
+    """Imports what a retrain needs and makes the tracker's database, while a verb is waited for."""
     import flows.retrain  # noqa: F401
     from tasks.tracking import tracker
 

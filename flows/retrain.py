@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from prefect import State, flow
+from prefect import flow
 
 from perennial.errors import PerennialError
 from perennial.quality.decision import Decision
@@ -28,7 +28,7 @@ from tasks.swap import swap
 @flow(name="retrain", description=__doc__, persist_result=False)
 def retrain(
     params: Path = Path("params.yaml"), channel: str = "production", review_hours: float = 168.0
-) -> State[Decision]:
+) -> Decision:
     """The Decision that ended it: promote where the candidate now is the champion.
 
     A refusal is a normal end. Bad input, a stage that refuses and damaged bytes are failures; they

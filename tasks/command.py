@@ -1,4 +1,4 @@
-"""Runs one command to its end or its deadline, in a process group of its own, and relays its lines."""
+"""Runs a command to its end or its deadline, in a process group of its own; relays its lines."""
 
 import contextlib
 import os

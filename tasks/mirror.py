@@ -12,7 +12,7 @@ from tasks.tracking import tracker
 
 @step("mirror", retries=3)
 def mirror(run: Run, decision: Decision) -> None:
-    """champion and candidate as the channel has them, and the outcome on the candidate's version."""
+    """champion and candidate as the channel has them; the outcome on the candidate's version."""
     client = tracker(run.places.tracking_uri)
     client.set_tag(run.tracked, "decision", decision.outcome)
     channel = read_checked_channel(run.store, run.channel, key=signing_key())

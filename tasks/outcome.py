@@ -22,6 +22,6 @@ def concluded(decision: Decision) -> State[Decision]:
 
 @contextmanager
 def without_heartbeat() -> Iterator[None]:
-    """For flows of this process: nobody listens, and ending the heartbeat's thread takes a second."""
+    """For flows of this process: nobody listens, and ending the heartbeat takes a second."""
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield

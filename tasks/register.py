@@ -1,4 +1,4 @@
-"""Publishes the candidate into the store and registers its encoder, so that people can review it."""
+"""Publishes the candidate into the store and registers its encoder for people to review."""
 
 from datetime import UTC, datetime
 

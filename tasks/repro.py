@@ -21,7 +21,7 @@ CHATTER = re.compile(
 
 
 class StageBroke(PerennialError):
-    """A stage ended by a signal, a deadline or a fault of its surroundings: trying again may help."""
+    """A stage ended by a signal, its deadline or its surroundings: trying again may help."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def repro(
 
 
 def stage_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The caller's environment with this interpreter first on PATH; `python` is ours in dvc.yaml."""
+    """The caller's environment with this interpreter first on PATH: dvc.yaml says `python`."""
     path = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
     return {**environment, "PATH": path, "PYTHONUNBUFFERED": "1"}
 

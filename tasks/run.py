@@ -23,7 +23,7 @@ from tasks.workspace import alone_in, code_commit
 
 @dataclass(frozen=True)
 class Run:
-    """What every step of one retrain knows: the folder, the places, the channel, the tracked run."""
+    """What every step of a retrain knows: its folder, the places, the channel, the tracked run."""
 
     workspace: Workspace
     places: Places
@@ -45,7 +45,7 @@ class Run:
         return dict(json.loads((self.workspace.root / path).read_text()))
 
     def note(self, step: str, name: str, value: dict[str, Any]) -> Path:
-        """Writes what a step found to work/<step>/<name>.json, for the report and a continued run."""
+        """Writes what a step found to work/<step>/<name>.json."""
         path = self.workspace.work(step) / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"format_version": 1, **value}, indent=1) + "\n")

@@ -50,7 +50,7 @@ class Screen:
 
     @contextmanager
     def following_flows(self) -> Iterator[None]:
-        """Shows what Prefect's runs log; enter it after `prefect` is imported, which resets loggers."""
+        """Shows what Prefect's runs log; importing `prefect` later would end it."""
         listener = _Listener(self)
         for name in RUN_LOGGERS:
             logging.getLogger(name).addHandler(listener)

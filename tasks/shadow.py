@@ -1,4 +1,4 @@
-"""Asks champion and candidate the last logged queries, one at a time, and compares what they say."""
+"""Asks champion and candidate the last logged queries, one at a time, and compares answers."""
 
 import time
 from typing import Any
@@ -50,7 +50,9 @@ def shadow(run: Run) -> Decision:
 
 def last_queries(run: Run) -> list[str]:
     """The newest logged queries, as often as they were asked."""
-    sql = "select query from read_parquet(?) where trim(query) <> '' order by ts desc, request_id limit ?"
+    sql = """
+        select query from read_parquet(?) where trim(query) <> ''
+        order by ts desc, request_id limit ?"""
     parameters = [str(run.workspace.table("requests")), run.params.shadow.queries]
     return [row[0] for row in duckdb.execute(sql, parameters).fetchall()]
 

@@ -17,7 +17,7 @@ MAX_METRICS, MAX_PARAMS, MAX_CHARACTERS = 1000, 100, 500  # of one batch; of one
 
 @cache
 def tracker(uri: str) -> MlflowClient:
-    """The client of a tracking server, or of a local database, which is made where it is missing."""
+    """The client of a tracking server or of a local database, made where it is missing."""
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     return MlflowClient(uri)

@@ -55,7 +55,7 @@ def gather(
 
 
 def rounds_so_far(run: Run) -> list[dict[str, Any]]:
-    """{system: {metric: bounds}} of every retrain of this home that came to an end, then this one."""
+    """{system: {metric: bounds}} of every retrain of this home that ended, then of this one."""
     earlier = [
         item for item in ended(run.places.runs) if item["workspace"] != run.workspace.root.name
     ]

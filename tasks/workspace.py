@@ -36,16 +36,17 @@ def checkout() -> Path:
 def prepare_workspace(
     runs: Path, cache: Path, params: Path, take_snapshot: Callable[[Path], str]
 ) -> Workspace:
-    """The workspace of this snapshot, params and code: a new one, or the one that is there already.
+    """The workspace of this snapshot, params and code: a new one, or the one that is there.
 
-    `take_snapshot(folder)` fills the folder and returns the snapshot's digest. Raises PlaceUnusable.
+    `take_snapshot(folder)` fills the folder and returns its digest. Raises PlaceUnusable.
     """
     try:
         runs.mkdir(parents=True, exist_ok=True)
         incoming = Path(tempfile.mkdtemp(prefix=".incoming-", dir=runs))
     except OSError as error:
         raise PlaceUnusable(
-            f"cannot prepare a run in {runs}: {error.strerror}; make it writable or set PERENNIAL_RUNS."
+            f"cannot prepare a run in {runs}: {error.strerror}; make it writable, or set "
+            "PERENNIAL_RUNS."
         ) from error
     try:
         snapshot_digest = take_snapshot(incoming / "snapshot")

@@ -42,7 +42,7 @@ def compare_arms(
     max_loss: float,
     confidence: float,
 ) -> Canary:
-    """{arm: sessions} and {arm: sessions with a successful click} to shares and their difference."""
+    """{arm: sessions} and {arm: those with a successful click} to shares and their difference."""
     difference = difference_of_shares(
         successes["candidate"],
         sessions["candidate"],

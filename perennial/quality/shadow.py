@@ -95,9 +95,9 @@ def judge_shadow(shadow: Shadow, *, min_overlap: float, max_latency_ratio: float
     alike = None if overlap.low is None else overlap.low >= min_overlap
     fast = None if ratio.low is None else ratio.low <= max_latency_ratio
     evidence = (
-        Evidence("overlap@10", overlap.value, overlap.low, overlap.high, overlap.n, min_overlap, alike),
-        Evidence("latency ratio", ratio.value, ratio.low, ratio.high, ratio.n, max_latency_ratio, fast),
-    )  # fmt: skip
+        _evidence("overlap@10", overlap, min_overlap, alike),
+        _evidence("latency ratio", ratio, max_latency_ratio, fast),
+    )
     outcome: Outcome
     if alike is None or fast is None:
         outcome = "inconclusive"
@@ -117,10 +117,14 @@ def judge_shadow(shadow: Shadow, *, min_overlap: float, max_latency_ratio: float
     else:
         outcome = "advance"
         reason = (
-            f"On {shadow.queries} logged queries the two agree on {_said(overlap)} of their top 10, "
-            f"and the candidate takes {_said(ratio)} times as long."
+            f"On {shadow.queries} logged queries the two agree on {_said(overlap)} of their top "
+            f"10, and the candidate takes {_said(ratio)} times as long."
         )
     return Decision(outcome, (reason,), evidence)
+
+
+def _evidence(name: str, found: Interval, bound: float, holds: bool | None) -> Evidence:
+    return Evidence(name, found.value, found.low, found.high, found.n, bound, holds)
 
 
 def _exponential(interval: Interval) -> Interval:

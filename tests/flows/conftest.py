@@ -86,6 +86,10 @@ class Company:
         said, _ = process.communicate(timeout=300)
         return process.returncode, said
 
+    def find(self, name: str) -> list[Path]:
+        """The files of this name below any workspace."""
+        return list(self.home.glob(f"runs/*/{name}"))
+
     def workspaces(self) -> list[Path]:
         return sorted(path for path in (self.home / "runs").iterdir() if path.is_dir())
 

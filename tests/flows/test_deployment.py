@@ -42,9 +42,11 @@ def test_a_triggered_run_of_the_deployment_finishes_and_shows_its_artifacts(make
     deployment = ask(environment, "/deployments/name/retrain/retrain")
     assert [item["schedule"]["cron"] for item in deployment["schedules"]] == ["0 3 * * 1"]
     assert deployment["global_concurrency_limit"]["limit"] == 1
-    scheduled = lambda: ask(
-        environment, "/flow_runs/count", {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
-    )
+
+    def scheduled() -> int:
+        state = {"type": {"any_": ["SCHEDULED"]}}
+        return ask(environment, "/flow_runs/count", {"flow_runs": {"state": state}})
+
     wait_for(lambda: scheduled() > 0, seconds=60, what="the weekly runs to be scheduled")
 
     worker = subprocess.Popen(
@@ -61,7 +63,10 @@ def test_a_triggered_run_of_the_deployment_finishes_and_shows_its_artifacts(make
             f"/deployments/{deployment['id']}/create_flow_run",
             {"parameters": {"params": str(company.params)}},
         )
-        state = lambda: ask(environment, f"/flow_runs/{run['id']}")["state"]
+
+        def state() -> dict[str, str]:
+            return ask(environment, f"/flow_runs/{run['id']}")["state"]
+
         wait_for(
             lambda: state()["type"] in {"COMPLETED", "FAILED", "CRASHED"},
             seconds=240,

@@ -1,4 +1,4 @@
-"""The whole retrain, as a process of its own on a real server: promoted, refused, killed, broken."""
+"""The retrain as a process of its own on a real server: promoted, refused, killed, broken."""
 
 import filecmp
 import json
@@ -68,9 +68,10 @@ def test_a_killed_retrain_continues_and_gives_the_bytes_of_a_plain_dvc_repro(
 ):
     company = make_company(LENIENT, {"train": {"epochs": 40, "patience": 40}})
     process = company.start()
-    progress = lambda: list(company.home.glob("runs/*/work/train/progress.jsonl"))
     wait_for(
-        lambda: bool(progress()) and progress()[0].stat().st_size > 0, seconds=120, what="train"
+        lambda: any(path.stat().st_size for path in company.find("work/train/progress.jsonl")),
+        seconds=120,
+        what="the first step of training",
     )
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
@@ -102,9 +103,9 @@ def test_a_broken_table_ends_the_run_with_every_promise_named_and_the_champion_s
 def test_review_waits_for_a_person_who_read_this_gate(make_company):
     company = make_company(LENIENT, {"gate": {"review": "required"}})
     process = company.start()
-    candidate = lambda: list(company.home.glob("runs/*/work/register/candidate.json"))
-    wait_for(lambda: bool(candidate()), seconds=120, what="a registered candidate")
-    about = json.loads(candidate()[0].read_text())
+    name = "work/register/candidate.json"
+    wait_for(lambda: bool(company.find(name)), seconds=120, what="a registered candidate")
+    about = json.loads(company.find(name)[0].read_text())
     client = MlflowClient(company.tracking_uri)
     assert company.stable() == company.champion
     short = about["gate"].removeprefix("sha256:")[:12]

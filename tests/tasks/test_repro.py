@@ -1,4 +1,4 @@
-"""One DVC stage at a time: what it says, what its failure means, and what a killed caller leaves."""
+"""One DVC stage at a time: what it says, what its failure means, what a killed caller leaves."""
 
 import os
 import signal
@@ -22,10 +22,11 @@ stages:
     deps: [good.py]
     outs: [good.txt]
   bad_input:
-    cmd: python -c "import sys; print('perennial; the log is empty, import one', file=sys.stderr); sys.exit(2)"
+    cmd: python bad_input.py
   sleeps:
     cmd: python sleeps.py
 """
+BAD_INPUT = "import sys\nprint('perennial: the log is empty.', file=sys.stderr)\nsys.exit(2)\n"
 GOOD = "from pathlib import Path\nprint('thirteen')\nPath('good.txt').write_text('13')\n"
 SLEEPS = (
     "import os, time\nfrom pathlib import Path\n"
@@ -40,6 +41,7 @@ def workspace(tmp_path: Path) -> Workspace:
     (root / ".dvc" / "config").write_text(DVC_CONFIG.format(cache=tmp_path / "cache"))
     (root / "dvc.yaml").write_text(STAGES)
     (root / "good.py").write_text(GOOD)
+    (root / "bad_input.py").write_text(BAD_INPUT)
     (root / "sleeps.py").write_text(SLEEPS)
     return Workspace(root)
 
@@ -71,7 +73,7 @@ def test_a_stage_runs_once_says_what_it_does_and_is_then_up_to_date(workspace: W
 
 
 def test_bad_input_keeps_its_kind_and_its_sentence(workspace: Workspace) -> None:
-    with pytest.raises(BadInput, match="the log is empty, import one"):
+    with pytest.raises(BadInput, match=r"^the log is empty\.$"):
         repro(workspace, "bad_input", timeout_seconds=60, say=lambda line: None)
 
 
@@ -87,7 +89,8 @@ def test_a_stage_does_not_outlive_a_killed_caller(workspace: Workspace) -> None:
     program = (
         "from pathlib import Path\nfrom perennial.workspace import Workspace\n"
         "from tasks.repro import repro\n"
-        f"repro(Workspace(Path({str(workspace.root)!r})), 'sleeps', timeout_seconds=300, say=print)\n"
+        f"workspace = Workspace(Path({str(workspace.root)!r}))\n"
+        "repro(workspace, 'sleeps', timeout_seconds=300, say=print)\n"
     )
     caller = subprocess.Popen([sys.executable, "-c", program])
     pid = pid_of_sleeper(workspace)

@@ -1,4 +1,4 @@
-"""The tracked run: one per workspace however often it is continued, with params, metrics, curves."""
+"""The tracked run: one per workspace, however often continued; params, metrics and curves."""
 
 import json
 from pathlib import Path

@@ -61,7 +61,7 @@ def test_a_failed_snapshot_leaves_nothing(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "runs").write_text("a file")
-    with pytest.raises(PlaceUnusable, match="runs.*PERENNIAL_RUNS"):
+    with pytest.raises(PlaceUnusable, match=r"runs.*PERENNIAL_RUNS"):
         prepare(tmp_path)
 
 
