@@ -15,6 +15,7 @@ def gained_and_lost(
     folder = workspace.artifacts("evaluate")
     scores = pd.read_parquet(folder / "per_query.parquet")
     table = scores.pivot(index="query", columns="system", values=metric)
+    champion, candidate = table["champion"].to_dict(), table["candidate"].to_dict()
     slices = scores.drop_duplicates("query").set_index("query")["slice"]
     gained, lost = largest_changes(
         table["candidate"].to_numpy(), table["champion"].to_numpy(), examples=examples
@@ -36,8 +37,8 @@ def gained_and_lost(
         return {
             "query": query,
             "slice": None if pd.isna(part) else str(part),
-            "champion": float(table.at[query, "champion"]),
-            "candidate": float(table.at[query, "candidate"]),
+            "champion": float(champion[query]),
+            "candidate": float(candidate[query]),
             "before": answer(query, "champion"),
             "after": answer(query, "candidate"),
         }

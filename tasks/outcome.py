@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from prefect import State
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Completed
 
@@ -15,8 +15,8 @@ def refusal(answer: Decision) -> Decision | None:
     return None if answer.outcome == "advance" else answer
 
 
-def concluded(decision: Decision) -> State[Decision]:
-    """A completed state that carries the decision, named by its outcome in Prefect's UI."""
+def concluded(decision: Decision) -> Any:
+    """A completed state named by the outcome; Prefect hands the decision in it to the caller."""
     return Completed(name=decision.outcome.capitalize(), message=decision.reasons[0], data=decision)
 
 

@@ -1,7 +1,7 @@
 """demo/summary.json: what was decided, what each round gained, and what it all took."""
 
 import json
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +17,7 @@ def write_summary(
     """The value of summary.json. `orchestration` is what neither a verb nor a room worked: Prefect,
     DVC, MLflow, Great Expectations, and the starts of the stages' processes."""
     retrains = ended(places.runs)
-    wall, rooms = Counter(verbs), Counter(verbs)
+    wall, rooms = defaultdict(float, verbs), defaultdict(float, verbs)
     for retrain in retrains:
         for step, spent in seconds_of(Workspace(places.runs / retrain["workspace"])).items():
             wall[step] += spent["wall"]
