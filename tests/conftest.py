@@ -184,3 +184,39 @@ def build_world(
 def _join(words: np.ndarray, separator: str) -> np.ndarray:
     """(n, w) words to (n,) texts."""
     return np.array([separator.join(row) for row in words.tolist()])
+
+
+@pytest.fixture(scope="session")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with params.yaml, source/ and a store whose first champion serves; read-only."""
+    from small import make_champion, write_params
+
+    home = tmp_path_factory.mktemp("company")
+    params = write_params(home / "params.yaml")
+    build_world(documents=150, queries=100, requests=600).write_source(home / "source")
+    make_champion(home, params)
+    return home
+
+
+@pytest.fixture(scope="session")
+def fresh_workspace(company: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in which no stage ran yet: params.yaml and snapshot/ with the champion; read-only."""
+    from small import load_params, snapshot_into
+
+    root = tmp_path_factory.mktemp("fresh")
+    shutil.copy(company / "params.yaml", root / "params.yaml")
+    snapshot_into(company, root / "snapshot", load_params(root / "params.yaml"))
+    return root
+
+
+@pytest.fixture(scope="session")
+def trained_workspace(fresh_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace after all six stages, each a process of its own; read-only."""
+    from small import STAGES, module_of, run_module
+
+    root = tmp_path_factory.mktemp("trained") / "workspace"
+    shutil.copytree(fresh_workspace, root)
+    for stage in STAGES:
+        done = run_module(module_of(stage), cwd=root)
+        assert done.returncode == 0, (stage, done.stderr)
+    return root

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from small import SMALL
 
 from perennial.data.tables import read_table
 from perennial.params import load_params
@@ -23,15 +24,6 @@ from perennial.verbs.bootstrap import bootstrap
 from tasks.telemetry import OFF
 
 CHECKOUT = Path(__file__).parents[2]
-SMALL: dict[str, dict[str, Any]] = {
-    "validate": {"min_requests": 10, "min_clicks": 10},
-    "bootstrap": {"dimension": 16, "vocabulary": 600, "epochs": 1, "batch_queries": 32},
-    "train": {"epochs": 2, "batch_queries": 16, "checkpoint_steps": 1},
-    "index": {"factory": "Flat", "nprobe": 1},
-    "evaluate": {"bootstrap_samples": 200},
-    "shadow": {"queries": 40, "min_overlap": 0.0, "max_latency_ratio": 1000.0},
-    "canary": {"sessions": 60, "max_loss": 1.0},
-}
 LENIENT: dict[str, dict[str, Any]] = {
     "gate": {
         "min_gain": -1.0,

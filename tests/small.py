@@ -1,0 +1,88 @@
+"""A small company for every room's tests: params.yaml made quick, a first champion, and stages."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from perennial.data.tables import read_table
+from perennial.params import Params, load_params
+from perennial.release.local import LocalStore
+from perennial.verbs.bootstrap import bootstrap
+from perennial.verbs.snapshot import SnapshotInfo, take_snapshot
+
+CHECKOUT = Path(__file__).parents[1]
+NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
+STAGES = ("validate", "judge", "mine", "train", "index", "evaluate")
+Sections = Mapping[str, Mapping[str, Any]]
+SMALL: Sections = {
+    "validate": {"min_requests": 10, "min_clicks": 10},
+    "bootstrap": {"dimension": 16, "vocabulary": 600, "epochs": 1, "batch_queries": 32},
+    "train": {"epochs": 2, "batch_queries": 16, "checkpoint_steps": 1},
+    "index": {"factory": "Flat", "nprobe": 1},
+    "evaluate": {"bootstrap_samples": 200},
+    "shadow": {"queries": 40, "min_overlap": 0.0, "max_latency_ratio": 1000.0},
+    "canary": {"sessions": 60, "max_loss": 1.0},
+    "simulate": {"sessions": 100},
+}
+
+
+def write_params(path: Path, *overrides: Sections) -> Params:
+    """The checkout's params.yaml, made small and then overwritten; written to `path`."""
+    sections = yaml.safe_load((CHECKOUT / "params.yaml").read_text(encoding="utf-8"))
+    for change in (SMALL, *overrides):
+        for section, values in change.items():
+            sections[section].update(values)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(sections), encoding="utf-8")
+    return load_params(path)
+
+
+def make_champion(home: Path, params: Params) -> str:
+    """Bootstrap `home`/store from `home`/source; the release id."""
+    return bootstrap(
+        catalogue=read_table(home / "source" / "catalogue.parquet"),
+        params=params,
+        store=LocalStore(home / "store"),
+        channel="production",
+        encoder=None,
+        now=NOON,
+        who="a test",
+        key=None,
+    ).release_id
+
+
+def snapshot_into(home: Path, to: Path, params: Params) -> SnapshotInfo:
+    """Freeze `home`'s source and champion into `to`."""
+    return take_snapshot(
+        home / "source",
+        LocalStore(home / "store"),
+        "production",
+        to,
+        window_days=params.snapshot.window_days,
+        click_window_seconds=params.snapshot.click_window_seconds,
+        key=None,
+    )
+
+
+def run_module(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """`python -m module` in a folder, as a person or DVC starts it."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def module_of(stage: str) -> str:
+    """What `python -m` is given for a stage."""
+    return "expectations" if stage == "validate" else f"perennial.stages.{stage}"
