@@ -11,8 +11,8 @@ _TOO_SHORT = 30  # characters; less of a page does not say what the page is abou
 
 def indexed_texts(catalogue: pd.DataFrame) -> list[str]:
     """Each document's title and text, as every index embeds it."""
-    titles, texts = catalogue["title"].tolist(), catalogue["text"].tolist()
-    return [f"{title}\n{text}" if title else text for title, text in zip(titles, texts, strict=True)]
+    pairs = zip(catalogue["title"].tolist(), catalogue["text"].tolist(), strict=True)
+    return [f"{title}\n{text}" if title else text for title, text in pairs]
 
 
 def catalogue_pairs(titles: Sequence[str], texts: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -41,7 +41,8 @@ def count_examinations(*, requests: Path, impressions: Path, events: Path) -> pd
             raise BadInput(f"{path} is missing; run `perennial snapshot` first")
     with duckdb.connect() as connection:
         names = {table: str(path) for table, path in files.items()}
-        return connection.sql(_EXAMINED, params=names).df()
+        counts: pd.DataFrame = connection.sql(_EXAMINED, params=names).df()
+    return counts
 
 
 def wilson_bounds(
@@ -53,7 +54,8 @@ def wilson_bounds(
     centre = share + z**2 / (2 * trials)
     spread = z * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
     scale = 1 + z**2 / trials
-    return (centre - spread) / scale, (centre + spread) / scale
+    # Rounding may step just outside, and a bound of exactly 0 or 1 would then be missed.
+    return np.maximum(0.0, (centre - spread) / scale), np.minimum(1.0, (centre + spread) / scale)
 
 
 def judge_clicks(

@@ -39,20 +39,25 @@ def mine_triplets(
     first. A negative is never a known positive and scores below `max_positive_share` of the
     *lowest* positive (Moreira et al. 2024, "NV-Retriever", positive-aware mining): a document as
     near as the answer itself is more likely an unseen answer than a mistake. First the log's, then
-    the nearest, then random ones until there are `negatives`.
+    the nearest, then random ones until there are `negatives`; a random one is none of those that
+    were just found too near, and has no score.
     """
     rows = []
     for number, query in enumerate(queries):
-        known = positives[number]
+        known, near = positives[number], neighbours[number]
         # A negative similarity has no meaningful share: nothing but random negatives is safe then.
         bound = max_positive_share * max(0.0, float(positive_scores[number].min()))
         chosen: dict[int, tuple[str, float]] = {}
-        _take(chosen, log_negatives[number], log_scores[number], known, bound, max_log, "log")
-        _take(chosen, neighbours[number], neighbour_scores[number], known, bound, negatives, "ann")
-        generator = np.random.default_rng([seed, number])
-        for row in generator.choice(documents, min(documents, 2 * negatives), replace=False):
-            if len(chosen) < negatives and row not in known and int(row) not in chosen:
-                chosen[int(row)] = ("random", float("nan"))
+        passed, passed_scores = log_negatives[number], log_scores[number]
+        _take(chosen, passed, passed_scores, known, bound, min(max_log, negatives), "log")
+        _take(chosen, near, neighbour_scores[number], known, bound, negatives, "ann")
+        if len(chosen) < negatives:
+            taboo = {*known.tolist(), *near.tolist(), *passed.tolist(), *chosen}
+            drawn = np.random.default_rng([seed, number]).choice(
+                documents, min(documents, negatives + len(taboo)), replace=False
+            )
+            free = [row for row in drawn.tolist() if row not in taboo]
+            chosen |= dict.fromkeys(free[: negatives - len(chosen)], ("random", float("nan")))
         mined = [
             {"doc_id": doc_ids[row], "origin": origin, "score": None if score != score else score}
             for row, (origin, score) in chosen.items()

@@ -7,13 +7,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_WORD = re.compile(r"\w+", re.UNICODE)
+_WORD = re.compile(r"[^\W_]+")  # take_along_axis is three words, as it is to every tokenizer here
 # Words that change nothing in what is asked; kept short, since a word listed here by mistake
 # only joins two queries on one side of the split.
 _STOP_WORDS = frozenset(
-    "a an and are as at be by can do does for from how i in into is it its my of on or that the "
-    "this to was what when where which who why with you your".split()
+    re.findall(
+        r"\w+",
+        "a an and are as at be by can do does for from how i in into is it its my of on or that "
+        "the this to was what when where which who why with you your",
+    )
 )
+_TAKES_ES = ("sse", "xe", "che", "she", "ze")
 
 
 def content_key(query: str) -> str:
@@ -21,9 +25,9 @@ def content_key(query: str) -> str:
 
     Queries of one key ask the same thing in another order or number and fall on one side.
     """
-    plain = unicodedata.normalize("NFKC", query).casefold()
-    words = {_stem(word) for word in _WORD.findall(plain)}
-    return " ".join(sorted(words - _STOP_WORDS)) or " ".join(plain.split())
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", query).casefold())
+    words = set(_WORD.findall(plain))
+    return " ".join(sorted({_stem(word) for word in words - _STOP_WORDS} or words)) or plain.strip()
 
 
 def is_held_out(queries: Sequence[str], *, share: float, salt: str) -> np.ndarray:
@@ -37,6 +41,12 @@ def _hash(salt: str, key: str) -> int:
 
 
 def _stem(word: str) -> str:
+    """One form for box and boxes, query and queries, cache and caches; too short a form for some
+    words only joins them."""
     if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
-        return word[:-1]
-    return word
+        word = word[:-1]
+    if len(word) <= 3:
+        return word
+    if word.endswith("ie"):
+        return word[:-2] + "y"
+    return word[:-1] if word.endswith(_TAKES_ES) else word

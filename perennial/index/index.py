@@ -62,18 +62,19 @@ class Index:
         return [str(d) for s in self.segments for d in s.doc_ids[~s.dead]]
 
     def search(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """(q, d) unit rows to (scores, doc_ids), both (q, k), best first; absent is -inf and None."""
+        """(q, d) unit rows to (scores, doc_ids), both (q, k), best first; absent: -inf and None."""
         if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
             raise BadInput(
                 f"queries have shape {vectors.shape}, the index {self.dimension} dimensions; "
                 "embed them with the release's own encoder"
             )
         queries = np.ascontiguousarray(vectors, dtype=np.float32)
-        scores, names = [], []
+        scores: list[np.ndarray] = []
+        names: list[np.ndarray] = []
         for segment in self.segments:
             found, rows = search_segment(segment, queries, k, nprobe=self.nprobe)
             scores.append(found)
-            names.append(np.where(rows < 0, None, segment.doc_ids[rows]))
+            names.append(np.asarray(np.where(rows < 0, None, segment.doc_ids[rows])))
         if len(self.segments) == 1:
             return scores[0], names[0]
         every, every_name = np.concatenate(scores, axis=1), np.concatenate(names, axis=1)
@@ -87,15 +88,23 @@ class Index:
 def read_description(directory: Path) -> dict[str, Any]:
     """The value of index.json; raises IntegrityError where it is missing or of another format."""
     try:
-        description = json.loads((directory / "index.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise IntegrityError(f"{directory} has no readable index.json; rebuild the index") from error
+        description = dict(json.loads((directory / "index.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise IntegrityError(
+            f"{directory} has no readable index.json; rebuild the index"
+        ) from error
     if description.get("format_version") != FORMAT_VERSION:
         raise IntegrityError(
             f"{directory}/index.json has format_version {description.get('format_version')!r}, "
             f"this program reads {FORMAT_VERSION}; upgrade Perennial"
         )
-    return dict(description)
+    lost = {"encoder", "dimension", "factory", "search", "segments"} - description.keys()
+    if lost or not description["segments"]:
+        raise IntegrityError(
+            f"{directory}/index.json names no {', '.join(sorted(lost)) or 'segment'}; rebuild the "
+            "index"
+        )
+    return description
 
 
 def write_description(

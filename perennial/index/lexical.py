@@ -15,19 +15,22 @@ class Lexical:
         if not doc_ids:
             raise BadInput("there is no document to search; is the catalogue empty?")
         self._doc_ids = np.array(doc_ids, dtype=object)
-        self._scorer = bm25s.BM25()
-        self._scorer.index(
-            bm25s.tokenize(list(texts), stopwords="en", show_progress=False), show_progress=False
-        )
+        words = bm25s.tokenize(list(texts), stopwords="en", show_progress=False)
+        self._scorer: bm25s.BM25 | None = None  # texts of nothing but emoji have no word to find
+        if any(words.ids):
+            self._scorer = bm25s.BM25()
+            self._scorer.index(words, show_progress=False)
 
     def search(self, queries: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Queries to (scores, doc_ids), both (q, k), best first; no shared word is -inf and None."""
+        """Queries to (scores, doc_ids), both (q, k), best first; no shared word: -inf and None."""
         most = min(k, len(self._doc_ids))
+        names = np.full((len(queries), k), None, dtype=object)
+        values = np.full((len(queries), k), -np.inf, dtype=np.float32)
+        if self._scorer is None or not len(queries):
+            return values, names
         tokens = bm25s.tokenize(list(queries), stopwords="en", show_progress=False)
         rows, scores = self._scorer.retrieve(tokens, k=most, show_progress=False)
         hit = scores > 0
-        names = np.full((len(queries), k), None, dtype=object)
         names[:, :most] = np.where(hit, self._doc_ids[rows], None)
-        values = np.full((len(queries), k), -np.inf, dtype=np.float32)
         values[:, :most] = np.where(hit, scores, -np.inf)
         return values, names

@@ -1,8 +1,9 @@
-"""A segment: an immutable FAISS index file, the ids of its rows, and the rows that no longer count."""
+"""A segment: an immutable FAISS index file, its rows' ids, and the rows that count no more."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -26,7 +27,7 @@ class Segment:
 
 
 def build_vectors(vectors: np.ndarray, *, factory: str, nprobe: int, seed: int) -> faiss.Index:
-    """(n, d) unit rows to a trained and filled inner-product FAISS index; same input, same bytes."""
+    """(n, d) unit rows to a filled inner-product FAISS index; same input, same bytes."""
     rows, dimension = vectors.shape
     if rows == 0:
         raise BadInput("there is no document to index; is the catalogue empty?")
@@ -61,11 +62,17 @@ def write_segment(
 
 def read_segment(directory: Path, *, vectors: str, ids: str, tombstones: str | None) -> Segment:
     """The segment of three file names; raises IntegrityError where they disagree."""
-    index = faiss.read_index(str(directory / vectors))
-    doc_ids = np.array(_read_ids(directory / ids), dtype=object)
-    dead = np.zeros(len(doc_ids), dtype=bool)
-    if tombstones is not None:
-        dead[np.load(directory / tombstones, allow_pickle=False)] = True
+    try:
+        index = faiss.read_index(str(directory / vectors))
+        doc_ids = np.array(_read_ids(directory / ids), dtype=object)
+        dead = np.zeros(len(doc_ids), dtype=bool)
+        if tombstones is not None:
+            dead[np.load(directory / tombstones, allow_pickle=False)] = True
+    except (RuntimeError, OSError, ValueError, IndexError, pa.ArrowException) as error:
+        raise IntegrityError(
+            f"a file of segment {vectors} in {directory} is missing or damaged: {error}; run "
+            "`perennial verify`, then `perennial rollback`"
+        ) from error
     if index.ntotal != len(doc_ids):
         raise IntegrityError(
             f"{vectors} holds {index.ntotal} vectors but {ids} names {len(doc_ids)} documents; "
@@ -84,12 +91,15 @@ def search_segment(
     segment: Segment, queries: np.ndarray, k: int, *, nprobe: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """(q, d) unit rows to (scores, rows), both (q, k), best first; absent is -inf and -1."""
-    index, options = segment.vectors, {}
+    index = segment.vectors
+    options: dict[str, Any] = {}
     if segment.dead.any():
-        live = np.flatnonzero(~segment.dead).astype(np.int64)
-        options["sel"] = faiss.IDSelectorBatch(live)
+        tombstones = np.flatnonzero(segment.dead).astype(np.int64)
+        options["sel"] = faiss.IDSelectorNot(faiss.IDSelectorBatch(tombstones))
+    settings: faiss.SearchParameters
     if isinstance(index, faiss.IndexIVF):
-        settings = faiss.SearchParametersIVF(nprobe=nprobe or index.nprobe, **options)
+        options["nprobe"] = nprobe or index.nprobe
+        settings = faiss.SearchParametersIVF(**options)
     else:
         settings = faiss.SearchParameters(**options)
     scores, rows = index.search(queries, k, params=settings)

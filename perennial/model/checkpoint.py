@@ -12,6 +12,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from perennial.errors import PlaceUnusable
+
 
 def save_checkpoint(
     path: Path,
@@ -21,17 +23,26 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     progress: dict[str, Any],
 ) -> None:
-    """Write the weights, the best weights, the optimizer's moments and `progress` (plain values)."""
+    """Write weights, best weights, the optimizer's moments, and `progress` (plain values).
+
+    Raises PlaceUnusable where the disk is full.
+    """
     tensors = {f"module.{name}": value for name, value in module.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in best.items()}
     for number, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
     beside = path.with_suffix(".partial")
-    save_file(
-        {name: value.detach().clone().contiguous() for name, value in tensors.items()},
-        beside,
-        metadata={"progress": json.dumps(progress)},
-    )
+    try:
+        save_file(
+            {name: value.detach().clone().contiguous() for name, value in tensors.items()},
+            beside,
+            metadata={"progress": json.dumps(progress)},
+        )
+    except SafetensorError as error:
+        raise PlaceUnusable(
+            f"cannot write the checkpoint {beside}: {error}; free some space and run again to "
+            "continue"
+        ) from error
     with beside.open("rb") as stream:
         os.fsync(stream.fileno())
     beside.replace(path)
@@ -40,10 +51,10 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, *, module: torch.nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
-    """Restore module and optimizer in place; (best weights, progress), or None without a usable file."""
+    """Restore module and optimizer in place; (best weights, progress), or None without a file."""
     try:
         with safe_open(path, framework="pt") as stream:
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
             progress = json.loads(stream.metadata()["progress"])
     except (FileNotFoundError, SafetensorError):
         return None

@@ -11,7 +11,7 @@ def file_digest(path: Path) -> str:
 
 
 def directory_digest(directory: Path) -> str:
-    """`sha256:<hex>` over the sorted lines `<relative path>\\t<file's hex>\\n` of all files below."""
+    """`sha256:<hex>` over the sorted lines `<relative path>\\t<file's hex>\\n` of all files."""
     lines = sorted(
         f"{path.relative_to(directory).as_posix()}\t{file_digest(path).removeprefix('sha256:')}\n"
         for path in directory.rglob("*")

@@ -72,7 +72,7 @@ class TransformerEncoder:
 
 
 def load_encoder(directory: Path, *, batch_size: int = 256) -> Encoder:
-    """The encoder of a SentenceTransformer directory; raises BadInput for one that is not allowed."""
+    """The encoder of a SentenceTransformer directory; raises BadInput for a refused layout."""
     static = is_static(directory)  # checks the layout before anything is loaded
     digest = directory_digest(directory)
     if static:

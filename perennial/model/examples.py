@@ -43,17 +43,16 @@ def pairs(queries: list[str], documents: list[str]) -> Examples:
 def epoch_batches(
     examples: Examples, *, size: int, hard_negatives: int, rows: np.ndarray, seed: int, epoch: int
 ) -> Iterator[Batch]:
-    """The ceil(len(rows) / size) batches of one epoch: a function of (seed, epoch) alone.
+    """The ceil(len(rows) / size) batches of one epoch, each of `rows` in one of them.
 
-    A query that comes twice in a batch is taken once: again it would only repeat its gradient.
+    A function of (seed, epoch) alone.
     """
     order = rows[np.random.default_rng([seed, epoch]).permutation(len(rows))]
     for number, start in enumerate(range(0, len(order), size)):
         chosen = order[start : start + size]
-        _, first = np.unique(examples.query[chosen], return_index=True)
-        chosen = chosen[np.sort(first)]
         generator = np.random.default_rng([seed, epoch, number])
-        yield make_batch(examples, chosen, _pick(examples.negatives[chosen], hard_negatives, generator))
+        negatives = _pick(examples.negatives[chosen], hard_negatives, generator)
+        yield make_batch(examples, chosen, negatives)
 
 
 def sample_batch(examples: Examples, *, size: int, seed: int, step: int) -> Batch:

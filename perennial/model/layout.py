@@ -16,25 +16,32 @@ def read_modules(directory: Path) -> list[dict[str, str]]:
     """The rows of modules.json; raises BadInput for a layout that is unknown or could run code."""
     try:
         modules = json.loads((directory / "modules.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        rows = [{"type": str(row["type"]), "path": str(row["path"])} for row in modules]
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise BadInput(
             f"{directory} is not a SentenceTransformer directory (no readable modules.json); "
             "save the encoder with SentenceTransformer.save and give that folder"
         ) from error
-    for module in modules:
-        package, _, name = module["type"].rpartition(".")
+    for row in rows:
+        package, _, name = row["type"].rpartition(".")
         if package.split(".")[0] != "sentence_transformers" or name not in ALLOWED_MODULES:
             raise BadInput(
-                f"encoder module {module['type']} is not on the allow-list "
-                f"({', '.join(sorted(ALLOWED_MODULES))}); encoders with code of their own are refused"
+                f"encoder module {row['type']} is not on the allow-list "
+                f"({', '.join(sorted(ALLOWED_MODULES))}); encoders with code of their own are "
+                "refused"
             )
-    unsafe = sorted(p.name for p in directory.rglob("*") if p.suffix in UNSAFE_SUFFIXES)
+        if not (directory / row["path"]).resolve().is_relative_to(directory.resolve()):
+            raise BadInput(
+                f"encoder module {row['type']} lies at {row['path']!r}, outside of {directory}; "
+                "save the encoder with SentenceTransformer.save and give that folder"
+            )
+    unsafe = sorted(p.name for p in directory.rglob("*") if p.suffix.lower() in UNSAFE_SUFFIXES)
     if unsafe:
         raise BadInput(
             f"{directory} holds {unsafe[0]}, which can carry code; save the encoder as safetensors "
             "and remove that file"
         )
-    return list(modules)
+    return rows
 
 
 def is_static(directory: Path) -> bool:

@@ -15,19 +15,21 @@ from scipy.sparse import csr_array
 from tokenizers import Tokenizer
 
 from perennial.errors import BadInput
+from perennial.model.layout import read_modules
 
+_PACKAGE = "sentence_transformers"
 _MODULES = [
     {
         "idx": 0,
         "name": "0",
         "path": "",
-        "type": "sentence_transformers.sentence_transformer.modules.static_embedding.StaticEmbedding",
+        "type": f"{_PACKAGE}.sentence_transformer.modules.static_embedding.StaticEmbedding",
     },
     {
         "idx": 1,
         "name": "1",
         "path": "1_Normalize",
-        "type": "sentence_transformers.base.modules.normalize.Normalize",
+        "type": f"{_PACKAGE}.base.modules.normalize.Normalize",
     },
 ]
 _NORMALIZE = {
@@ -43,16 +45,34 @@ _CONFIG = {
 
 
 def read_static(directory: Path) -> tuple[Tokenizer, np.ndarray]:
-    """The tokenizer and the (vocabulary, dimension) float32 vectors of a static encoder."""
-    tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+    """The tokenizer and the (vocabulary, dimension) float32 vectors of a static encoder.
+
+    Raises BadInput for files that are missing or torn, and for weights that are no numbers.
+    """
+    root = directory / read_modules(directory)[0]["path"]
+    path = root / "tokenizer.json"
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+        path = root / "model.safetensors"
+        weights = load_file(path)
+    except Exception as error:  # tokenizers raises nothing more special
+        raise BadInput(
+            f"{path} cannot be read ({error}); save the encoder again with SentenceTransformer.save"
+        ) from error
     tokenizer.no_padding()
-    weights = load_file(directory / "model.safetensors")
     if "embedding.weight" not in weights:
         raise BadInput(
-            f"{directory}/model.safetensors has no embedding.weight; load it once with "
-            "SentenceTransformer and save it again"
+            f"{path} has no embedding.weight; load it once with SentenceTransformer and save it "
+            "again"
         )
-    return tokenizer, np.ascontiguousarray(weights["embedding.weight"], dtype=np.float32)
+    vectors = np.ascontiguousarray(weights["embedding.weight"], dtype=np.float32)
+    broken = int((~np.isfinite(vectors).all(axis=1)).sum())
+    if broken:
+        raise BadInput(
+            f"{path} holds NaN or Inf in {broken} of {len(vectors)} token vectors; give an encoder "
+            "whose training went well, or train again with a smaller learning rate"
+        )
+    return tokenizer, vectors
 
 
 def write_static(
@@ -75,9 +95,10 @@ def write_static(
 
 def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Texts to (token ids of all texts in a row, (n + 1,) offsets into them), both int64."""
+    # Half a surrogate pair, as a terminal may pass on, is no text to the tokenizer.
+    whole = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
     rows = [
-        encoding.ids
-        for encoding in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        encoding.ids for encoding in tokenizer.encode_batch_fast(whole, add_special_tokens=False)
     ]
     offsets = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum([len(row) for row in rows], out=offsets[1:])
@@ -97,7 +118,8 @@ def mean_vectors(ids: np.ndarray, offsets: np.ndarray, vectors: np.ndarray) -> n
     )
     sums = np.asarray(counts @ vectors, dtype=np.float32)
     norms = np.linalg.norm(sums, axis=1, keepdims=True)
-    return np.divide(sums, norms, out=np.zeros_like(sums), where=norms > 0)
+    means: np.ndarray = np.divide(sums, norms, out=np.zeros_like(sums), where=norms > 0)
+    return means
 
 
 def _write_json(path: Path, value: object) -> None:

@@ -1,4 +1,4 @@
-"""A byte-level BPE tokenizer trained on a catalogue: no word is unknown to it, not even an emoji."""
+"""A byte-level BPE tokenizer trained on a catalogue; no word is unknown to it, nor an emoji."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,10 @@ _SEPARATORS = Regex(r"[\s_.\-/()`'\",:=\[\]]+")
 
 
 def train_tokenizer(texts: Iterable[str], *, vocabulary: int) -> Tokenizer:
-    """A tokenizer of at most `vocabulary` tokens. BPE: WordPiece's trainer gives other ids each run."""
+    """A tokenizer of at most `vocabulary` tokens; the same texts give the same ids.
+
+    BPE, because the WordPiece trainer gives other ids in each run.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

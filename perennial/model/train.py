@@ -14,6 +14,7 @@ from perennial.model.checkpoint import load_checkpoint, save_checkpoint
 from perennial.model.examples import Batch, Examples, epoch_batches, sample_batch
 from perennial.model.loss import batch_hard_triplet
 from perennial.model.trainable import Trainable
+from perennial.model.validation import validate
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,9 @@ def fine_tune(
     )
     best = {name: value.detach().clone() for name, value in model.module.state_dict().items()}
     history: list[Step] = []
-    restored = load_checkpoint(checkpoint, module=model.module, optimizer=optimizer) if checkpoint else None
-    if restored is not None:
+    if checkpoint and (
+        restored := load_checkpoint(checkpoint, module=model.module, optimizer=optimizer)
+    ):
         best, progress = restored
         history = [Step(**row) for row in progress["history"]]
     for past in history:
@@ -100,11 +102,15 @@ def fine_tune(
     for epoch in range(len(history) // steps_per_epoch, epochs):
         if _patience_is_over(history, patience):
             break
-        for number, batch in enumerate(
-            epoch_batches(
-                examples, size=batch_size, hard_negatives=hard_negatives, rows=rows, seed=seed, epoch=epoch
-            )
-        ):
+        batches = epoch_batches(
+            examples,
+            size=batch_size,
+            hard_negatives=hard_negatives,
+            rows=rows,
+            seed=seed,
+            epoch=epoch,
+        )
+        for number, batch in enumerate(batches):
             step = epoch * steps_per_epoch + number
             if step < len(history):
                 continue  # done before the kill
@@ -117,20 +123,20 @@ def fine_tune(
                 remembered = sample_batch(replay, size=replay_size, seed=seed, step=step)
                 loss = loss + _loss(model, replay_texts, remembered, margin=margin)[0]
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             norm = torch.nn.utils.clip_grad_norm_(model.module.parameters(), math.inf)
             value = loss.item()  # on a GPU this waits for the step
-            if not math.isfinite(value) or not math.isfinite(norm.item()):
-                raise TrainingStopped(
-                    f"the loss became {value} (gradient norm {norm.item()}) at step {step}; lower "
-                    "train.learning_rate and run again; the champion serves on"
-                )
             optimizer.step()
+            if not (math.isfinite(value) and math.isfinite(norm.item()) and _is_finite(model)):
+                raise TrainingStopped(
+                    f"the weights became NaN or Inf at step {step} (loss {value}, gradient norm "
+                    f"{norm.item()}); lower the learning_rate and run again; the champion serves on"
+                )
 
             validation = None
             if number == steps_per_epoch - 1 and len(held_triplets):
                 validation = validate(model, texts, examples, held_triplets)
-                if validation > max((s.validation or 0.0 for s in history), default=0.0):
+                if validation > max(_validations(history), default=-1.0):
                     best = {n: v.detach().clone() for n, v in model.module.state_dict().items()}
             history.append(Step(step, epoch, value, active.item(), norm.item(), rate, validation))
             report(history[-1], total)
@@ -143,31 +149,11 @@ def fine_tune(
                     progress={"history": [asdict(s) for s in history]},
                 )
 
-    measured = [s for s in history if s.validation is not None]
-    if not measured:
+    scores = _validations(history)  # one per epoch
+    if not scores:
         return Trained(history[-1].epoch, None, tuple(history))
     model.module.load_state_dict(best)
-    winner = max(measured, key=lambda s: (s.validation or 0.0, -s.epoch))
-    return Trained(winner.epoch, winner.validation, tuple(history))
-
-
-@torch.no_grad()
-def validate(model: Trainable, texts: tuple[Any, Any], examples: Examples, held: np.ndarray) -> float:
-    """MRR@10 of the held triplets' positives among all documents of the examples.
-
-    Other known positives of the query do not count as mistakes: they are left out of its ranking.
-    """
-    queries = examples.query[held]
-    documents = torch.cat(
-        [model.embed(texts[1], part) for part in _chunks(len(examples.documents), 1024)]
-    )
-    vectors = torch.cat([model.embed(texts[0], queries[part]) for part in _chunks(len(queries), 1024)])
-    similarity = (vectors @ documents.T).cpu().numpy()
-    positive = examples.positive[held]
-    wanted = similarity[np.arange(len(held)), positive]
-    known = examples.known[queries].toarray() != 0
-    ahead = ((similarity > wanted[:, None]) & ~known).sum(axis=1)
-    return float(np.where(ahead < 10, 1.0 / (ahead + 1), 0.0).mean())
+    return Trained(scores.index(max(scores)), max(scores), tuple(history))
 
 
 def _loss(
@@ -190,9 +176,15 @@ def _schedule(step: int, *, total: int, warmup: float) -> float:
 
 
 def _patience_is_over(history: list[Step], patience: int) -> bool:
-    scores = [s.validation for s in history if s.validation is not None]
+    scores = _validations(history)
     return len(scores) > patience and max(scores[-patience:]) <= max(scores[:-patience])
 
 
-def _chunks(count: int, size: int) -> list[np.ndarray]:
-    return np.array_split(np.arange(count), max(1, math.ceil(count / size)))
+def _is_finite(model: Trainable) -> bool:
+    # A sum is NaN or Inf where a part is, and costs a tenth of looking at each.
+    sums = [p.detach().sum(dtype=torch.float32) for p in model.module.parameters()]
+    return math.isfinite(torch.stack(sums).sum().item())
+
+
+def _validations(history: list[Step]) -> list[float]:
+    return [step.validation for step in history if step.validation is not None]

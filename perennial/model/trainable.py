@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn.functional import normalize
 
 from perennial.model.layout import is_static
 from perennial.model.static import read_static, tokenize, write_static
@@ -16,7 +16,9 @@ from perennial.model.static import read_static, tokenize, write_static
 class Trainable(Protocol):
     """What the training loop asks of an encoder."""
 
-    module: nn.Module
+    @property
+    def module(self) -> nn.Module:
+        """What learns."""
 
     def prepare(self, texts: Sequence[str]) -> Any:
         """Tokenise a list of texts once; the answer is only ever given back to `embed`."""
@@ -55,7 +57,7 @@ class TrainableStatic:
         gather = np.repeat(offsets[rows] - starts, lengths) + np.arange(lengths.sum())
         tokens = torch.from_numpy(ids[gather]).to(self._device)
         means = self.module(tokens, torch.from_numpy(starts).to(self._device))
-        return F.normalize(means, dim=1, eps=1e-6)
+        return normalize(means, dim=1, eps=1e-6)
 
     def save(self, directory: Path) -> None:
         """Write the SentenceTransformer directory."""
@@ -87,7 +89,7 @@ class TrainableTransformer:
             key: value.to(self._device) if isinstance(value, torch.Tensor) else value
             for key, value in features.items()
         }
-        return F.normalize(self._model(on_device)["sentence_embedding"], dim=1, eps=1e-6)
+        return normalize(self._model(on_device)["sentence_embedding"], dim=1, eps=1e-6)
 
     def save(self, directory: Path) -> None:
         """Write the SentenceTransformer directory, without its generated model card."""

@@ -15,19 +15,18 @@ import numpy as np
 import pandas as pd
 
 from perennial.errors import BadInput
+from perennial.simulation.rows import event_rows, impression_rows, is_found, times
 
 # (queries, k) to (scores, doc_ids), both (q, k); None where nothing was found.
 Search = Callable[[Sequence[str], int], tuple[np.ndarray, np.ndarray]]
 
 _GAP_SECONDS = (20.0, 120.0)  # between two requests of a session
-_CLICK_SECONDS = (3.0, 60.0)  # from a request to its click
-_LONG_DWELL, _SHORT_DWELL = (40.0, 240.0), (2.0, 25.0)  # on what was wanted, and on what was not
 _POPULARITY_SIGMA = 0.5  # of the log-normal weights of queries
 
 
 @dataclass(frozen=True)
 class Habits:
-    """What a simulated person does; probabilities, but for the two exponents and counts."""
+    """What a simulated person does; probabilities, but for the exponent and the count."""
 
     position_decay: float
     click_if_relevant: float
@@ -64,12 +63,13 @@ def simulate_sessions(
 ) -> Log:
     """Sessions of people whose wishes are `truth` (query, doc_id, grade) on one search engine.
 
-    `tag` makes the ids of this log unique among all logs; times lie within `days` from `start`.
+    `tag` makes the ids of this log unique among all logs; requests lie within `days` from `start`,
+    their clicks and dwells a few minutes behind them.
     """
-    if truth.empty:
+    queries, relevant = _wishes(truth)
+    if not queries:
         raise BadInput("no query has a known answer, so nobody can be simulated; import judgements")
     generator = np.random.default_rng(seed)
-    queries, relevant = _wishes(truth)
     weight = np.random.default_rng([seed, 1]).lognormal(sigma=_POPULARITY_SIGMA, size=len(queries))
 
     session = np.repeat(
@@ -83,11 +83,11 @@ def simulate_sessions(
     ).reshape(len(used), results)
 
     order, propensity, explored = _explore(
-        doc_ids[place] != None, results, habits.explore, generator  # noqa: E711 (elementwise)
+        is_found(doc_ids[place]), results, habits.explore, generator
     )
     take = (place[:, None], order)
     shown, score, is_wanted = doc_ids[take], scores[take], wanted[take]
-    clicked = _click(shown != None, is_wanted, habits, generator)  # noqa: E711
+    clicked = _click(is_found(shown), is_wanted, habits, generator)
 
     span = days * 86_400
     opened = np.sort(generator.uniform(0, span * 0.98, size=sessions))
@@ -96,25 +96,24 @@ def simulate_sessions(
     running = np.cumsum(gap)
     seconds = np.minimum(opened[session] + running - running[first], span - 1)
     request_id = np.array([f"q-{tag}-{i:07d}" for i in range(len(session))], dtype=object)
-    found = (shown != None).sum(axis=1)  # noqa: E711
     requests = pd.DataFrame(
         {
             "request_id": request_id,
             "session_id": [f"s-{tag}-{i:07d}" for i in session],
-            "ts": _times(start, seconds),
+            "ts": times(start, seconds),
             "query": [queries[i] for i in asked],
             "channel": channel,
             "arm": arm,
             "release_id": release_id,
-            "n_results": found.astype(np.int32),
+            "n_results": is_found(shown).sum(axis=1).astype(np.int32),
             "latency_ms": np.round(generator.lognormal(3.0, 0.3, size=len(session)), 3),
             "explored": explored,
         }
     )
     return Log(
         requests=requests,
-        impressions=_impressions(request_id, shown, score, propensity, release_id),
-        events=_events(request_id, shown, clicked, is_wanted, seconds, start, tag, generator),
+        impressions=impression_rows(request_id, shown, score, propensity, release_id),
+        events=event_rows(request_id, shown, clicked, is_wanted, seconds, start, tag, generator),
     )
 
 
@@ -131,14 +130,14 @@ def _wishes(truth: pd.DataFrame) -> tuple[list[str], list[set[str]]]:
 
 
 def _explore(
-    is_found: np.ndarray, results: int, explore: float, generator: np.random.Generator
+    exists: np.ndarray, results: int, explore: float, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(n, k) which results exist, to (order, propensity, explored): one adjacent swap, now and then.
+    """(n, k) which results exist, to (order, propensity, explored): now and then an adjacent swap.
 
     The propensity is the chance that a document stands where it was shown, given the ranking.
     """
-    count = len(is_found)
-    length = is_found.sum(axis=1)
+    count = len(exists)
+    length = exists.sum(axis=1)
     swaps = np.maximum(length - 1, 0)
     explored = (generator.random(count) < explore) & (swaps > 0)
     pair = (generator.random(count) * swaps).astype(np.int64)
@@ -156,14 +155,14 @@ def _explore(
 
 
 def _click(
-    is_found: np.ndarray, is_wanted: np.ndarray, habits: Habits, generator: np.random.Generator
+    exists: np.ndarray, is_wanted: np.ndarray, habits: Habits, generator: np.random.Generator
 ) -> np.ndarray:
     """(n, k) bool: what was clicked, walking down the ranks until the person leaves."""
-    count, results = is_found.shape
+    count, results = exists.shape
     clicked = np.zeros((count, results), dtype=bool)
     here = np.ones(count, dtype=bool)
     for rank in range(results):
-        looks = here & is_found[:, rank]
+        looks = here & exists[:, rank]
         looks &= generator.random(count) < (rank + 1) ** -habits.position_decay
         chance = np.where(is_wanted[:, rank], habits.click_if_relevant, habits.click_if_not)
         clicks = looks & (generator.random(count) < chance)
@@ -171,67 +170,3 @@ def _click(
         leave = np.where(clicks, habits.stop_after_click, np.where(looks, habits.abandon, 0.0))
         here &= generator.random(count) >= leave
     return clicked
-
-
-def _impressions(
-    request_id: np.ndarray,
-    shown: np.ndarray,
-    score: np.ndarray,
-    propensity: np.ndarray,
-    release_id: str,
-) -> pd.DataFrame:
-    row, rank = np.nonzero(shown != None)  # noqa: E711
-    return pd.DataFrame(
-        {
-            "request_id": request_id[row],
-            "doc_id": shown[row, rank],
-            "rank": (rank + 1).astype(np.int32),
-            "score": score[row, rank].astype(np.float32),
-            "release_id": release_id,
-            "team": None,
-            "propensity": propensity[row, rank],
-        }
-    )
-
-
-def _events(
-    request_id: np.ndarray,
-    shown: np.ndarray,
-    clicked: np.ndarray,
-    is_wanted: np.ndarray,
-    seconds: np.ndarray,
-    start: datetime,
-    tag: str,
-    generator: np.random.Generator,
-) -> pd.DataFrame:
-    """A click and the dwell that followed it, for each clicked result."""
-    row, rank = np.nonzero(clicked)
-    at = seconds[row] + generator.uniform(*_CLICK_SECONDS, size=len(row))
-    dwell = np.where(
-        is_wanted[row, rank],
-        generator.uniform(*_LONG_DWELL, size=len(row)),
-        generator.uniform(*_SHORT_DWELL, size=len(row)),
-    )
-    clicks = pd.DataFrame(
-        {
-            "event_id": [f"c-{tag}-{i:07d}" for i in range(len(row))],
-            "request_id": request_id[row],
-            "doc_id": shown[row, rank],
-            "type": "click",
-            "value": np.nan,
-            "ts": _times(start, at),
-        }
-    )
-    dwells = clicks.assign(
-        event_id=[f"d-{tag}-{i:07d}" for i in range(len(row))],
-        type="dwell",
-        value=np.round(dwell, 3),
-        ts=_times(start, at + dwell),
-    )
-    return pd.concat([clicks, dwells], ignore_index=True)
-
-
-def _times(start: datetime, seconds: np.ndarray) -> pd.DatetimeIndex:
-    return pd.DatetimeIndex(
-        pd.Timestamp(start) + pd.to_timedelta(np.round(seconds, 3), unit="s")
-    ).as_unit("us")

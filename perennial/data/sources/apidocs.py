@@ -35,9 +35,15 @@ _NOT_A_QUERY = re.compile(
     r"corresponding|reverse of|similar|opposite|former|latter|related)\b",
     re.IGNORECASE,
 )
-_SEE_ALSO = re.compile(r"^[ \t]*See Also[ \t]*\n[ \t]*-{3,}[ \t]*\n", re.MULTILINE)
-_SECTION = re.compile(r"^[ \t]*\S.*\n[ \t]*-{3,}[ \t]*$", re.MULTILINE)
-_ENTRY = re.compile(r"^(?:[:\w]*`)?(?P<name>[A-Za-z_][\w.]*)(?:`)?(?:\(\))?\s*:\s*(?P<text>\S.*)?$")
+_SEE_ALSO = re.compile(r"^[ \t]*see also[ \t]*:?[ \t]*\n[ \t]*[-_=~]{3,}[ \t]*\n", re.I | re.M)
+_SECTION = re.compile(r"^[ \t]*\S.*\n[ \t]*[-_=~]{3,}[ \t]*$", re.M)
+# The same in Google's style: a colon, and lines that stand further in.
+_SEE_ALSO_BLOCK = re.compile(
+    r"^([ \t]*)see also:[ \t]*\n(?:\1[ \t]+\S.*\n?|[ \t]*\n)+", re.I | re.M
+)
+_NAME = r"(?::[:\w]+:)?`?[~.]?[A-Za-z_][\w.]*`?(?:\(\))?"
+_ENTRY = re.compile(rf"^(?P<names>{_NAME}(?:,\s*{_NAME})*),?\s*(?::\s*(?P<text>\S.*)?)?$")
+_ROLE = re.compile(r":[:\w]+:|[`~()]")
 
 
 def read_apidocs(
@@ -47,7 +53,7 @@ def read_apidocs(
     progress: Callable[[str], None] = lambda package: None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(catalogue, truth): documented public names, and See Also lines as (query, doc_id, grade)."""
-    documents: dict[int, tuple[str, str]] = {}  # identity of the object: its shortest name, its text
+    documents: dict[int, tuple[str, str]] = {}  # identity of the object: shortest name, text
     names: dict[str, int] = {}  # every name that leads to it
     kept: list[object] = []  # identities are only unique while the objects live
     for package in packages:
@@ -76,25 +82,30 @@ def read_apidocs(
 
 
 def split_see_also(docstring: str) -> tuple[str, list[tuple[str, str]]]:
-    """A numpydoc docstring to (the text without its See Also, [(name, description)])."""
-    start = _SEE_ALSO.search(docstring)
-    if start is None:
-        return docstring, []
-    rest = docstring[start.end() :]
-    end = _SECTION.search(rest)
-    section = rest[: end.start()] if end else rest
-    after = rest[end.start() :] if end else ""
-    return docstring[: start.start()].rstrip() + "\n\n" + after, list(_entries(section))
+    """A numpydoc docstring to (the text without its See Also, [(name, description)]).
+
+    Several names with one description are several entries; a name without one is none.
+    """
+    text = _SEE_ALSO_BLOCK.sub("", docstring)
+    entries: list[tuple[str, str]] = []
+    while start := _SEE_ALSO.search(text):
+        rest = text[start.end() :]
+        end = _SECTION.search(rest)
+        entries += _entries(rest[: end.start()] if end else rest)
+        text = text[: start.start()].rstrip() + "\n\n" + (rest[end.start() :] if end else "")
+    return text, entries
 
 
 def _entries(section: str) -> Iterator[tuple[str, str]]:
-    name, words = "", ""
-    for line in [*inspect.cleandoc(section).splitlines(), "end :"]:
+    names: list[str] = []
+    words = ""
+    for line in [*inspect.cleandoc(section).splitlines(), "end"]:
         entry = _ENTRY.match(line)
         if entry or not line.startswith((" ", "\t")):
-            if name and words:
-                yield name, " ".join(words.split())
-            name = entry["name"] if entry else ""
+            if words:
+                yield from ((name, " ".join(words.split())) for name in names)
+            listed = _ROLE.sub("", entry["names"]).split(",") if entry else []
+            names = [name.strip().strip(".") for name in listed]
             words = (entry["text"] or "") if entry else ""
         else:
             words += " " + line.strip()
@@ -141,7 +152,9 @@ def _public_things(package: str) -> Iterator[tuple[str, object]]:
 
 def _public_methods(name: str, owner: type) -> Iterator[tuple[str, object]]:
     for attribute, member in sorted(vars(owner).items()):
-        if not attribute.startswith("_") and (callable(member) or isinstance(member, property)):
+        if attribute.startswith("_"):
+            continue
+        if callable(member) or isinstance(member, property | classmethod):
             yield f"{name}.{attribute}", member
 
 
@@ -169,7 +182,8 @@ def _import_quietly(name: str) -> types.ModuleType | None:
     if name in sys.modules:
         return sys.modules[name]
     try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        silence = io.StringIO()
+        with warnings.catch_warnings(), redirect_stdout(silence), redirect_stderr(silence):
             warnings.simplefilter("ignore")
             return importlib.import_module(name)
     except (ImportError, AttributeError, RuntimeError, OSError, TypeError):

@@ -2,10 +2,11 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import pandas as pd
 
@@ -16,17 +17,12 @@ def read_beir(folder: Path, *, updated_at: datetime) -> tuple[pd.DataFrame, pd.D
     """(catalogue, truth): the corpus, and every positive judgement of all of qrels/*.tsv.
 
     Its splits are not used: which query is held out is decided by the hash of its words, as it is
-    for every source, so that two queries that ask the same never fall on two sides.
+    for every source, so that two queries that ask the same never fall on two sides. Raises BadInput
+    naming the file and line that is not as BEIR has it.
     """
     catalogue = pd.DataFrame(
         [
-            (
-                str(row["_id"]),
-                row.get("title") or "",
-                row["text"],
-                (row.get("metadata") or {}).get("segment"),
-                updated_at,
-            )
+            (str(row["_id"]), row.get("title") or "", row["text"], _segment(row), updated_at)
             for row in _lines(folder, "corpus.jsonl")
         ],
         columns=["doc_id", "title", "text", "slice", "updated_at"],
@@ -35,32 +31,66 @@ def read_beir(folder: Path, *, updated_at: datetime) -> tuple[pd.DataFrame, pd.D
     files = sorted((folder / "qrels").glob("*.tsv"))
     if not files:
         raise BadInput(f"{folder}/qrels holds no .tsv file; give a folder in the BEIR layout")
-    qrels = pd.concat(
-        [pd.read_csv(f, sep="\t", dtype={"query-id": str, "corpus-id": str}) for f in files]
-    ).drop_duplicates(["query-id", "corpus-id"])
+    qrels = pd.concat([_qrels(path) for path in files])
+    qrels = qrels.drop_duplicates(["query-id", "corpus-id"])
+    unknown = qrels.loc[~qrels["query-id"].isin(list(texts)), "query-id"]
+    if len(unknown):
+        raise BadInput(
+            f"{folder}/qrels judges {len(unknown)} times a query that queries.jsonl does not have "
+            f"(first: {unknown.iloc[0]!r}); add them, or remove those lines"
+        )
     truth = pd.DataFrame(
         {
             "query": qrels["query-id"].map(texts),
             "doc_id": qrels["corpus-id"],
             "grade": qrels["score"].clip(0, 3),
         }
-    ).dropna()
+    )
     truth = truth[truth["grade"] > 0].drop_duplicates(["query", "doc_id"])
     return catalogue, truth.sort_values(["query", "doc_id"]).reset_index(drop=True)
 
 
-def _lines(folder: Path, name: str) -> Iterator[dict]:
-    plain, packed = folder / name, folder / f"{name}.gz"
-    path = plain if plain.exists() else packed
+def _segment(row: dict[str, Any]) -> str | None:
+    about = row.get("metadata")
+    return about.get("segment") if isinstance(about, dict) else None
+
+
+def _qrels(path: Path) -> pd.DataFrame:
+    names = {"query-id": str, "corpus-id": str, "score": int}
     try:
-        stream: IO[str] = (
-            gzip.open(path, "rt", encoding="utf-8") if path == packed else path.open(encoding="utf-8")
-        )
-    except OSError as error:
-        raise BadInput(f"{plain} (or {name}.gz) is missing; give a folder in the BEIR layout") from error
-    with stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                raise BadInput(f"{path}, line {number} is not JSON: {error}") from error
+        return pd.read_csv(path, sep="\t", dtype=names, usecols=list(names))
+    except ValueError as error:
+        raise BadInput(
+            f"{path} is not a table of query-id, corpus-id and score with tabs between: {error}"
+        ) from error
+
+
+def _lines(folder: Path, name: str) -> Iterator[dict[str, Any]]:
+    path = folder / name
+    if not path.exists():
+        path = folder / f"{name}.gz"
+    number = 0
+    try:
+        with (gzip.open if path.suffix == ".gz" else Path.open)(path, "rt", encoding="utf-8") as f:
+            for line in f:
+                number += 1
+                if line.strip():
+                    yield _row(line, place=f"{path}, line {number}")
+    except FileNotFoundError as error:
+        raise BadInput(
+            f"{folder / name} (or {name}.gz) is missing; give a folder in the BEIR layout"
+        ) from error
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"{path} cannot be read after line {number}: {error}; fetch the file again"
+        ) from error
+
+
+def _row(line: str, *, place: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise BadInput(f"{place} is not JSON: {error}") from error
+    if not isinstance(row, dict) or not {"_id", "text"} <= row.keys():
+        raise BadInput(f"{place} is no object with _id and text")
+    return row

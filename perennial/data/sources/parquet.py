@@ -15,9 +15,14 @@ def read_parquet_tables(
     """{table: rows} of `<table>.parquet` or `<table>/*.parquet`; `columns` maps ours to theirs."""
     unknown = sorted(set(columns) - set(TABLES))
     if unknown:
-        raise BadInput(
-            f"source.columns.{unknown[0]} names no table; known are {', '.join(TABLES)}"
-        )
+        raise BadInput(f"source.columns.{unknown[0]} names no table; known are {', '.join(TABLES)}")
+    for table, names in columns.items():
+        foreign = sorted(set(names) - set(TABLES[table].names))
+        if foreign:
+            raise BadInput(
+                f"source.columns.{table}.{foreign[0]} names no column of ours; known are "
+                f"{', '.join(TABLES[table].names)}"
+            )
     found = {}
     for table in TABLES:
         pattern = folder / f"{table}.parquet"
@@ -25,10 +30,7 @@ def read_parquet_tables(
             pattern = folder / table / "*.parquet"
             if not list(pattern.parent.glob("*.parquet")):
                 continue
-        with duckdb.connect() as connection:
-            rows = connection.execute(
-                "select * from read_parquet($files)", {"files": str(pattern)}
-            ).df()
+        rows = _read(pattern)
         theirs = columns.get(table, {})
         absent = sorted(name for name in theirs.values() if name not in rows.columns)
         if absent:
@@ -36,7 +38,7 @@ def read_parquet_tables(
                 f"source.columns.{table} maps {absent[0]!r}, which {pattern} does not have; its "
                 f"columns are {', '.join(rows.columns)}"
             )
-        rows = rows.rename(columns={name: ours for ours, name in theirs.items()})
+        rows = rows.assign(**{ours: rows[name] for ours, name in theirs.items()})
         for optional in _optional(table):
             if optional not in rows.columns:
                 rows[optional] = None
@@ -44,6 +46,17 @@ def read_parquet_tables(
     if "catalogue" not in found:
         raise BadInput(f"{folder} holds no catalogue.parquet and no catalogue/*.parquet")
     return found
+
+
+def _read(pattern: Path) -> pd.DataFrame:
+    try:
+        with duckdb.connect() as connection:
+            rows: pd.DataFrame = connection.execute(
+                "select * from read_parquet($files)", {"files": str(pattern)}
+            ).df()
+    except duckdb.Error as error:
+        raise BadInput(f"{pattern} is not readable as parquet: {error}") from error
+    return rows
 
 
 def _optional(table: str) -> list[str]:
