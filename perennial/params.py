@@ -4,11 +4,12 @@ A stage gets its own section; the rooms get plain values and never see these cla
 """
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from perennial.errors import ParamsInvalid
 
@@ -17,6 +18,16 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 NotNegative = Annotated[float, Field(ge=0)]
+
+
+def _in_utc(text: str) -> str:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.utcoffset() != timedelta(0):
+        raise ValueError("a time in UTC is needed, such as 2026-01-05T00:00:00Z")
+    return text
 
 
 class Section(BaseModel):
@@ -37,6 +48,7 @@ class Split(Section):
 class Snapshot(Section):
     window_days: Count
     click_window_seconds: Annotated[int, Field(ge=0)]
+    max_unknown_share: Share
 
 
 class Validate(Section):
@@ -99,7 +111,7 @@ class Evaluate(Section):
 
 
 class Gate(Section):
-    metric: str
+    metric: Literal["recall@1", "recall@10", "recall@100", "mrr@10", "ndcg@10", "map"]
     min_gain: float
     max_loss: NotNegative
     max_lexical_loss: NotNegative
@@ -138,7 +150,7 @@ class Bootstrap(Section):
 
 
 class Simulate(Section):
-    start: str
+    start: Annotated[str, AfterValidator(_in_utc)]
     days: Count
     sessions: Count
     results: Annotated[int, Field(ge=2)]

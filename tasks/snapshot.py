@@ -33,9 +33,12 @@ def snapshot(params: Path, channel: str) -> Workspace:
             folder,
             window_days=section.snapshot.window_days,
             click_window_seconds=section.snapshot.click_window_seconds,
+            max_unknown_share=section.snapshot.max_unknown_share,
             key=signing_key(),
         )
         frozen = time.monotonic() - start
+        if info.left_out:
+            get_run_logger().warning(info.left_out)
         return info.digest
 
     workspace = prepare_workspace(places.runs, places.cache, params, freeze)

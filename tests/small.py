@@ -66,6 +66,7 @@ def snapshot_into(home: Path, to: Path, params: Params) -> SnapshotInfo:
         to,
         window_days=params.snapshot.window_days,
         click_window_seconds=params.snapshot.click_window_seconds,
+        max_unknown_share=params.snapshot.max_unknown_share,
         key=None,
     )
 

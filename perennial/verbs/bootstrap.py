@@ -156,7 +156,8 @@ def fetch_encoder(encoder: str, directory: Path) -> None:
         model = SentenceTransformer(encoder, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise BadInput(
-            f"{encoder!r} is neither a folder nor a model that the hub gives: {error}"
+            f"{encoder!r} is neither a folder nor a model that the hub gives "
+            f"({' '.join(str(error).split())}); name one of the two"
         ) from error
     model.save(str(directory), create_model_card=False, safe_serialization=True)
     read_modules(directory)

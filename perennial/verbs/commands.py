@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from perennial.errors import BadInput
 from perennial.params import Params, load_params
 from perennial.release.local import LocalStore
 from perennial.workspace import Places
@@ -55,12 +56,12 @@ def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable
         as_json: Json = False,
     ) -> None:
         """Publish a first champion, so that there is something to search and to compare with."""
-        from perennial.data.tables import read_table
         from perennial.verbs.bootstrap import bootstrap as make_first
+        from perennial.verbs.source import read_catalogue
 
         params, places, began = _params(), Places.from_environment(), time.monotonic()
         manifest = make_first(
-            catalogue=read_table(places.source / "catalogue.parquet"),
+            catalogue=read_catalogue(places.source),
             params=params,
             store=LocalStore(places.store),
             channel=channel,
@@ -86,18 +87,20 @@ def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable
         as_json: Json = False,
     ) -> None:
         """Let simulated people search, and append what a service would log."""
-        from perennial.data.tables import read_table
         from perennial.serving.searcher import Searcher
         from perennial.simulation.searches import LEXICAL, lexical_search, release_search
         from perennial.verbs.simulate import simulate
+        from perennial.verbs.source import read_catalogue
 
         params, places = _params(), Places.from_environment()
         section = params.simulate
         if sessions is not None:
-            section = type(section).model_validate(section.model_dump() | {"sessions": sessions})
+            if sessions < 1:
+                raise BadInput(f"--sessions is {sessions}; let at least 1 person search")
+            section = section.model_copy(update={"sessions": sessions})
         if on == "lexical":
-            catalogue = read_table(places.source / "catalogue.parquet")
-            search, release_id, channel = lexical_search(catalogue), LEXICAL, "production"
+            search = lexical_search(read_catalogue(places.source))
+            release_id, channel = LEXICAL, "production"
         else:
             searcher = Searcher.open(
                 LocalStore(places.store), on, places.cache / "releases", math.inf, key()
@@ -131,13 +134,17 @@ def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable
             Path("snapshot").absolute(),
             window_days=params.snapshot.window_days,
             click_window_seconds=params.snapshot.click_window_seconds,
+            max_unknown_share=params.snapshot.max_unknown_share,
             key=key(),
         )
+        value = {"digest": info.digest, "champion": info.champion, "rows": info.rows}
         _tell(
             as_json,
-            {"digest": info.digest, "champion": info.champion, "rows": info.rows},
+            value | {"dropped": info.dropped},
             f"snapshot {info.digest[7:19]} of {_counted(info.rows)}, {info.start:%Y-%m-%d} to "
-            f"{info.end:%Y-%m-%d}; the champion is {info.champion}. Next: dvc repro",
+            f"{info.end:%Y-%m-%d}; the champion is {info.champion}. "
+            + (f"{info.left_out}. " if info.left_out else "")
+            + "Next: dvc repro",
         )
 
 

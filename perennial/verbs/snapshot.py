@@ -4,38 +4,18 @@ import hashlib
 import json
 import shutil
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from perennial.data.schema import LOG_TABLES, TABLES
-from perennial.errors import BadInput, PlaceUnusable, TableInvalid
+from perennial.data.schema import TABLES
+from perennial.errors import BadInput, PlaceUnusable
 from perennial.model.digest import file_digest
 from perennial.release.local import LocalStore
 from perennial.release.materialise import materialise
 from perennial.release.publish import read_checked_channel
+from perennial.verbs.freeze import Frozen, freeze_tables
 
 FORMAT_VERSION = 1
-
-# Younger requests still wait for late clicks; of the others only what belongs to them counts.
-_QUERIES = {
-    "requests": """
-        select * from read_parquet($requests)
-        where ts >= $start and ts <= $settled order by ts, request_id""",
-    "impressions": """
-        select i.* from read_parquet($impressions) i
-        join read_parquet($requests) r using (request_id)
-        where r.ts >= $start and r.ts <= $settled order by r.ts, request_id, i.rank, i.doc_id""",
-    "events": """
-        select e.* from read_parquet($events) e
-        join read_parquet($requests) r using (request_id)
-        where r.ts >= $start and r.ts <= $settled and e.ts <= $end
-        order by e.ts, e.event_id""",
-}
 
 
 @dataclass(frozen=True)
@@ -45,8 +25,16 @@ class SnapshotInfo:
     digest: str
     champion: str
     rows: dict[str, int]
+    dropped: dict[str, int]  # requests and judgements about documents that are gone
     start: datetime
     end: datetime
+
+    @property
+    def left_out(self) -> str:
+        """What was dropped, as a sentence; empty where nothing was."""
+        lost = [f"{count:,} {name}" for name, count in self.dropped.items() if count]
+        about = "are left out: they are about documents that the catalogue no longer has"
+        return f"{' and '.join(lost)} {about}" if lost else ""
 
 
 def take_snapshot(
@@ -57,6 +45,7 @@ def take_snapshot(
     *,
     window_days: int,
     click_window_seconds: int,
+    max_unknown_share: float,
     key: bytes | None,
 ) -> SnapshotInfo:
     """Write snapshot tables, snapshot.json and champion/ into `to`, whole or not at all."""
@@ -65,106 +54,61 @@ def take_snapshot(
         raise BadInput(
             f"channel {channel} serves no release to compare with; run `perennial bootstrap` first"
         )
-    building = to.with_name(f".{to.name}.partial")
-    shutil.rmtree(building, ignore_errors=True)
+    building, aside = to.with_name(f".{to.name}.partial"), to.with_name(f".{to.name}.old")
     try:
+        _clear(building, aside)
         building.mkdir(parents=True)
-        start, end, rows = _freeze_tables(
+        frozen = freeze_tables(
             source,
             building,
             window=timedelta(days=window_days),
             settle=timedelta(seconds=click_window_seconds),
+            max_unknown_share=max_unknown_share,
         )
         materialise(store, serving.stable, building / "champion", key=key)
-        digests = {name: file_digest(building / f"{name}.parquet") for name in TABLES}
-        whole = json.dumps([digests, serving.stable], sort_keys=True).encode()
-        info = SnapshotInfo(
-            digest=f"sha256:{hashlib.sha256(whole).hexdigest()}",
-            champion=serving.stable,
-            rows=rows,
-            start=start,
-            end=end,
-        )
-        about = {
-            "format_version": FORMAT_VERSION,
-            "window": {"start": _iso(start), "end": _iso(end)},
-            "rows": rows,
-            "digests": digests,
-            "champion": serving.stable,
-            "digest": info.digest,
-        }
-        (building / "snapshot.json").write_text(
-            json.dumps(about, indent=2, sort_keys=True) + "\n", encoding="utf-8"
-        )
+        info = _describe(building, frozen, champion=serving.stable)
         if to.exists():
-            shutil.rmtree(to)
+            to.rename(aside)
         building.rename(to)
     except OSError as error:
-        raise PlaceUnusable(f"cannot write a snapshot to {to}: {error.strerror}") from error
+        raise PlaceUnusable(
+            f"cannot write a snapshot to {to}: {error.strerror or error}; make the folder "
+            "writable or free some space, then run the same command again"
+        ) from error
     finally:
-        shutil.rmtree(building, ignore_errors=True)
+        _clear(building, aside)
     return info
 
 
-def read_snapshot_info(snapshot: Path) -> dict[str, Any]:
-    """The value of snapshot.json; raises BadInput where there is no snapshot."""
-    try:
-        return dict(json.loads((snapshot / "snapshot.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{snapshot} holds no snapshot; run `perennial snapshot` first") from error
+def _describe(building: Path, frozen: Frozen, *, champion: str) -> SnapshotInfo:
+    """Write snapshot.json beside what it describes."""
+    digests = {name: file_digest(building / f"{name}.parquet") for name in TABLES}
+    whole = json.dumps([digests, champion], sort_keys=True).encode()
+    info = SnapshotInfo(
+        digest=f"sha256:{hashlib.sha256(whole).hexdigest()}",
+        champion=champion,
+        rows=frozen.rows,
+        dropped=frozen.dropped,
+        start=frozen.start,
+        end=frozen.end,
+    )
+    about = {
+        "format_version": FORMAT_VERSION,
+        "window": {"start": _iso(info.start), "end": _iso(info.end)},
+        "rows": info.rows,
+        "dropped": info.dropped,
+        "digests": digests,
+        "champion": champion,
+        "digest": info.digest,
+    }
+    text = json.dumps(about, indent=2, sort_keys=True) + "\n"
+    (building / "snapshot.json").write_text(text, encoding="utf-8")
+    return info
 
 
-def _freeze_tables(
-    source: Path, to: Path, *, window: timedelta, settle: timedelta
-) -> tuple[datetime, datetime, dict[str, int]]:
-    places = {name: str(source / name / "*.parquet") for name in LOG_TABLES}
-    for name in LOG_TABLES:
-        if not list((source / name).glob("*.parquet")):
-            raise BadInput(
-                f"the log is empty: {source / name} holds no parquet file; run `perennial "
-                "simulate`, or import your own log with `perennial import parquet --path FOLDER`"
-            )
-    for name in ("catalogue", "judgements"):
-        if not (source / f"{name}.parquet").exists():
-            raise BadInput(
-                f"{source}/{name}.parquet is missing; import a source first: "
-                "perennial import apidocs"
-            )
-        shutil.copyfile(source / f"{name}.parquet", to / f"{name}.parquet")
-    with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        ((latest,),) = connection.sql(
-            "select max(ts) from read_parquet($requests)", params={"requests": places["requests"]}
-        ).fetchall()
-        if latest is None:
-            raise BadInput(
-                f"the log is empty: no request in {places['requests']}; run `perennial simulate`, "
-                "or import your own log with `perennial import parquet --path FOLDER`"
-            )
-        end = latest.astimezone(UTC)
-        start, settled = end - window, end - settle
-        for name, query in _QUERIES.items():
-            needed = {n: places[n] for n in LOG_TABLES if f"${n})" in query}
-            bounds = {"start": start, "settled": settled, "end": end}
-            given = {n: v for n, v in bounds.items() if f"${n}" in query}
-            rows = connection.sql(query, params={**needed, **given}).to_arrow_table()
-            pq.write_table(_typed(rows, name), to / f"{name}.parquet")
-    counts = {name: pq.read_metadata(to / f"{name}.parquet").num_rows for name in TABLES}
-    return start, end, counts
-
-
-def _typed(rows: pa.Table, name: str) -> pa.Table:
-    schema = TABLES[name]
-    missing = [column for column in schema.names if column not in rows.column_names]
-    if missing:
-        raise TableInvalid(
-            f"table {name} of the log lacks the column {missing[0]}; add it, or map another "
-            f"name to it under source.columns.{name} in params.yaml and import again"
-        )
-    try:
-        return rows.select(schema.names).cast(schema)
-    except (pa.ArrowInvalid, ValueError) as error:
-        raise TableInvalid(f"table {name} of the log does not fit its schema: {error}") from error
+def _clear(*folders: Path) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _iso(moment: datetime) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from perennial.data.schema import LOG_TABLES
+from perennial.data.schema import LOG_TABLES, TABLES
 from perennial.data.sources.apidocs import read_apidocs
 from perennial.data.sources.beir import read_beir
 from perennial.data.sources.parquet import read_parquet_tables
@@ -37,36 +37,47 @@ def import_source(
         raise BadInput(f"source {kind} needs a folder: perennial import {kind} --path FOLDER")
     if kind == "parquet" and path is not None:
         tables = read_parquet_tables(path, columns=columns)
+        if "judgements" not in tables and not (to / "judgements.parquet").exists():
+            tables["judgements"] = TABLES["judgements"].empty_table().to_pandas()
     else:
         if kind == "apidocs":
             catalogue, truth = read_apidocs(updated_at=updated_at)
         else:
             assert path is not None
             catalogue, truth = read_beir(path, updated_at=updated_at)
-        slices = catalogue.set_index("doc_id")["slice"]
+        slices = catalogue.drop_duplicates("doc_id").set_index("doc_id")["slice"]
         held = is_held_out(truth["query"].tolist(), share=held_out_share, salt=salt)
         judgements = truth[held].assign(slice=truth["doc_id"][held].map(slices))
         tables = {"catalogue": catalogue, "judgements": judgements, "truth": truth}
     if tables["catalogue"].empty:
         raise BadInput(f"the catalogue of source {kind} is empty; there is nothing to search")
-    try:
-        for name, rows in tables.items():
-            if name == "truth":
-                to.mkdir(parents=True, exist_ok=True)
-                rows.to_parquet(to / "truth.parquet", index=False)
-            elif name in LOG_TABLES:
-                write_table(rows, to / name / "imported.parquet", table=name)
-            else:
-                write_table(rows, to / f"{name}.parquet", table=name)
-    except OSError as error:
-        raise PlaceUnusable(f"cannot write to {to}: {error.strerror}; free or change it") from error
+    # The requests come last, since only they make the rest of a log count.
+    for name in sorted(tables, key=lambda name: name == "requests"):
+        path = to / name / "imported.parquet" if name in LOG_TABLES else to / f"{name}.parquet"
+        _put(tables[name], path, table=name)
     return {name: len(rows) for name, rows in tables.items()}
 
 
 def append_log(source: Path, tag: str, tables: dict[str, pd.DataFrame]) -> None:
     """Add one file per log table; the requests come last, since only they make the rest count."""
     for name in ("events", "impressions", "requests"):
-        write_table(tables[name], source / name / f"{tag}.parquet", table=name)
+        _put(tables[name], source / name / f"{tag}.parquet", table=name)
+
+
+def _put(rows: pd.DataFrame, path: Path, *, table: str) -> None:
+    """The rows at `path`, whole or not at all; raises PlaceUnusable."""
+    try:
+        if table in TABLES:
+            write_table(rows, path, table=table)
+        else:  # truth is no part of any snapshot and has no schema
+            beside = path.with_suffix(".partial")
+            rows.to_parquet(beside, index=False)
+            beside.replace(path)
+    except OSError as error:
+        raise PlaceUnusable(
+            f"cannot write {path}: {error.strerror or error}; make the folder writable or free "
+            "some space, then run the same command again"
+        ) from error
 
 
 def last_request(source: Path) -> datetime | None:
@@ -81,6 +92,20 @@ def last_request(source: Path) -> datetime | None:
 def log_files(source: Path, table: str) -> Sequence[Path]:
     """The files of one log table, oldest name first."""
     return sorted((source / table).glob("*.parquet"))
+
+
+def read_catalogue(source: Path) -> pd.DataFrame:
+    """The documents; raises BadInput where nothing was imported yet, or nothing but the header."""
+    path = source / "catalogue.parquet"
+    if not path.exists():
+        raise BadInput(f"{path} is missing; import a source first: perennial import apidocs")
+    catalogue = read_table(path)
+    if catalogue.empty:
+        raise BadInput(
+            f"the catalogue is empty: {path} has no row; export its documents and run "
+            "`perennial import` again"
+        )
+    return catalogue
 
 
 def read_truth(source: Path) -> pd.DataFrame:

@@ -1,0 +1,243 @@
+"""snapshot: the settled window of the log, whole or not at all, with the champion's own bytes."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from small import write_params
+
+from perennial.data.schema import TABLES
+from perennial.model.digest import directory_digest, file_digest
+from perennial.release.local import LocalStore
+from perennial.release.materialise import materialise
+
+WINDOW = {"snapshot": {"window_days": 3, "click_window_seconds": 7200}}
+
+
+@pytest.fixture
+def snapshot(run, tmp_path):
+    """`snapshot()`: what `perennial snapshot --json` answers; `snapshot.place` holds the tables."""
+
+    def take(*arguments):
+        code, out, err = run("snapshot", *arguments, "--json")
+        assert (code, err) == (0, "")
+        return json.loads(out)
+
+    take.place = tmp_path / "snapshot"
+    return take
+
+
+def rewrite(home, table, change):
+    """Change the only file of a table of the source, as rows."""
+    place = home / "source" / f"{table}.parquet"
+    path = place if place.exists() else home / "source" / table / "part-0000.parquet"
+    rows = pq.read_table(path).to_pylist()
+    pq.write_table(pa.Table.from_pylist(change(rows), TABLES[table]), path)
+
+
+def frozen(snapshot, table):
+    return pq.read_table(snapshot.place / f"{table}.parquet").to_pandas()
+
+
+def test_a_snapshot_is_the_tables_a_description_and_the_champions_bytes(
+    running, snapshot, tmp_path
+):
+    about = snapshot()
+    written = json.loads((snapshot.place / "snapshot.json").read_text())
+    assert {k: about[k] for k in ("digest", "champion", "rows", "dropped")} == {
+        k: written[k] for k in ("digest", "champion", "rows", "dropped")
+    }
+    for name, schema in TABLES.items():
+        path = snapshot.place / f"{name}.parquet"
+        assert pq.read_schema(path).equals(schema)
+        assert written["digests"][name] == file_digest(path)
+        assert written["rows"][name] == pq.read_metadata(path).num_rows
+    store = LocalStore(running / "store")
+    materialise(store, about["champion"], tmp_path / "champion")
+    assert directory_digest(snapshot.place / "champion") == directory_digest(tmp_path / "champion")
+    assert about["champion"] == store.read_channel("production").stable
+
+
+def test_only_settled_requests_of_the_window_count_and_what_belongs_to_them(
+    running, snapshot, tmp_path
+):
+    write_params(tmp_path / "params.yaml", WINDOW)
+    every = pq.read_table(running / "source" / "requests" / "part-0000.parquet").to_pandas()
+    last = every["ts"].max()
+    start, settled = last - pd.Timedelta(days=3), last - pd.Timedelta(hours=2)
+    wanted = every[(every["ts"] >= start) & (every["ts"] <= settled)]
+    assert 0 < len(wanted) < len(every)
+    snapshot()
+    assert set(frozen(snapshot, "requests")["request_id"]) == set(wanted["request_id"])
+    written = json.loads((snapshot.place / "snapshot.json").read_text())
+    assert pd.Timestamp(written["window"]["start"]) == start
+    assert pd.Timestamp(written["window"]["end"]) == last
+    for table in ("impressions", "events"):
+        source = pq.read_table(running / "source" / table / "part-0000.parquet").to_pandas()
+        mine = source[source["request_id"].isin(wanted["request_id"])]
+        key = ["request_id", "doc_id"]
+        assert set(map(tuple, frozen(snapshot, table)[key].to_numpy())) == set(
+            map(tuple, mine[key].to_numpy())
+        )
+        assert len(frozen(snapshot, table)) == len(mine)
+
+
+def test_a_late_click_counts_and_one_after_the_end_of_the_log_waits(running, snapshot, tmp_path):
+    write_params(tmp_path / "params.yaml", WINDOW)
+    requests = pq.read_table(running / "source" / "requests" / "part-0000.parquet").to_pandas()
+    last = requests["ts"].max()
+    old = requests[requests["ts"] <= last - pd.Timedelta(hours=3)].iloc[-1]
+
+    def click(rows):
+        late = {"request_id": old["request_id"], "doc_id": rows[0]["doc_id"], "type": "click"}
+        inside, after = last.to_pydatetime(), (last + pd.Timedelta(seconds=1)).to_pydatetime()
+        rows.append(late | {"event_id": "late", "ts": inside})
+        return [*rows, late | {"event_id": "too-late", "ts": after}]
+
+    rewrite(running, "events", click)
+    snapshot()
+    found = set(frozen(snapshot, "events")["event_id"])
+    assert "late" in found and "too-late" not in found
+
+
+def test_equal_input_gives_an_equal_digest_however_the_log_is_cut_into_files(running, snapshot):
+    first = snapshot()
+    before = directory_digest(snapshot.place)
+    assert snapshot() == first
+    assert directory_digest(snapshot.place) == before
+    for table in ("requests", "impressions", "events"):
+        path = running / "source" / table / "part-0000.parquet"
+        rows = pq.read_table(path)
+        pq.write_table(rows.slice(len(rows) // 2), path)
+        pq.write_table(rows.slice(0, len(rows) // 2), path.with_name("part-0001.parquet"))
+    assert snapshot() == first
+    assert directory_digest(snapshot.place) == before
+
+
+def test_another_log_catalogue_or_champion_gives_another_digest(running, snapshot):
+    digests = {snapshot()["digest"]}
+    rewrite(running, "requests", lambda rows: [rows[0] | {"latency_ms": 1.5}, *rows[1:]])
+    digests.add(snapshot()["digest"])
+    rewrite(running, "catalogue", lambda rows: [rows[0] | {"title": "new"}, *rows[1:]])
+    digests.add(snapshot()["digest"])
+    assert len(digests) == 3
+
+
+def test_requests_about_deleted_documents_are_left_out_whole_and_counted(running, snapshot, run):
+    impressions = pq.read_table(running / "source" / "impressions" / "part-0000.parquet")
+    shown = impressions.to_pandas()
+    everything = snapshot()
+    kept_before = set(frozen(snapshot, "requests")["request_id"])
+    deleted = ["doc-00003", "doc-00120"]
+    rewrite(running, "catalogue", lambda rows: [r for r in rows if r["doc_id"] not in deleted])
+    about = snapshot()
+    gone = set(shown[shown["doc_id"].isin(deleted)]["request_id"]) & kept_before
+    assert 0 < about["dropped"]["requests"] == len(gone)
+    assert about["dropped"]["judgements"] == 1, "the label of doc-00003"
+    assert set(frozen(snapshot, "requests")["request_id"]) == kept_before - gone
+    for table in ("impressions", "events"):
+        assert not set(frozen(snapshot, table)["request_id"]) & gone
+    for table in ("impressions", "events", "judgements"):
+        assert not set(frozen(snapshot, table)["doc_id"]) & set(deleted)
+    assert about["rows"]["requests"] == everything["rows"]["requests"] - len(gone)
+    assert json.loads((snapshot.place / "snapshot.json").read_text())["dropped"] == about["dropped"]
+    assert about["digest"] != everything["digest"]
+    out = run("snapshot")[1]
+    assert f"{len(gone)} requests and 1 judgements are left out" in out
+    assert "documents that the catalogue no longer has" in out
+
+
+def test_a_log_that_mostly_misses_is_kept_whole_for_validate_to_refuse(running, snapshot):
+    everything = snapshot()
+    rewrite(running, "catalogue", lambda rows: rows[:40])
+    about = snapshot()
+    assert about["dropped"] == {"requests": 0, "judgements": 0}
+    assert about["rows"]["impressions"] == everything["rows"]["impressions"]
+
+
+def test_the_share_that_may_be_left_out_is_a_parameter(running, snapshot, tmp_path):
+    rewrite(running, "catalogue", lambda rows: rows[1:])
+    lost = snapshot()["dropped"]["requests"]
+    share = lost / (lost + len(frozen(snapshot, "requests")))
+    for bound, dropped in ((share * 1.01, lost), (share * 0.99, 0)):
+        write_params(tmp_path / "params.yaml", {"snapshot": {"max_unknown_share": bound}})
+        assert snapshot()["dropped"]["requests"] == dropped
+
+
+def test_a_request_that_comes_twice_does_not_double_what_belongs_to_it(running, snapshot):
+    everything = snapshot()["rows"]
+    rewrite(running, "requests", lambda rows: [rows[0], *rows])
+    assert snapshot()["rows"] == everything | {"requests": everything["requests"] + 1}
+
+
+def test_a_snapshot_needs_a_champion_to_compare_with(run, running):
+    shutil.rmtree(running / "store")
+    code, _, err = run("snapshot")
+    assert code == 2
+    assert "perennial bootstrap" in err
+
+
+def test_a_damaged_champion_is_no_input(run, running, snapshot):
+    snapshot()
+    before = directory_digest(snapshot.place)
+    path = max((running / "store" / "objects").glob("??/*"), key=lambda p: p.stat().st_size)
+    path.write_bytes(b"x" + path.read_bytes()[1:])
+    code, _, err = run("snapshot")
+    assert code == 3
+    assert "is damaged in the store" in err
+    assert directory_digest(snapshot.place) == before
+
+
+@pytest.mark.parametrize("table", ["requests", "impressions", "events", "catalogue", "judgements"])
+def test_a_damaged_table_is_named_and_the_old_snapshot_stays(run, running, snapshot, table):
+    snapshot()
+    before = directory_digest(snapshot.place)
+    place = running / "source" / f"{table}.parquet"
+    path = place if place.exists() else running / "source" / table / "part-0000.parquet"
+    path.write_bytes(path.read_bytes()[:-50])
+    code, out, err = run("snapshot")
+    assert (code, out) == (2, "")
+    assert err.startswith("perennial: ") and str(path) in err and err.count("\n") == 1
+    assert directory_digest(snapshot.place) == before
+
+
+@pytest.mark.slow
+def test_a_killed_snapshot_leaves_the_old_one_or_none_and_a_rerun_succeeds(running, tmp_path):
+    """Killed after any span of its work; each copy starts from an older snapshot."""
+    place = tmp_path / "snapshot"
+    command = [sys.executable, "-m", "perennial.cli", "snapshot"]
+    environment = os.environ | {"PERENNIAL_HOME": str(running)}
+    options = {"cwd": tmp_path, "env": environment, "capture_output": True}
+    began = time.monotonic()
+    subprocess.run(command, **options, check=True)
+    whole = time.monotonic() - began
+    wanted = directory_digest(place)
+    (place / "of the older one").touch()
+    older = directory_digest(place)
+    seen = set()
+    for step in range(12):
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL
+        )
+        time.sleep(whole * (0.6 + 0.04 * step))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        found = directory_digest(place) if place.exists() else None
+        assert found in (older, wanted, None)
+        seen.add(found)
+        if found != older:
+            shutil.rmtree(place, ignore_errors=True)
+            subprocess.run(command, **options, check=True)
+            (place / "of the older one").touch()
+    assert older in seen
+    subprocess.run(command, **options, check=True)
+    assert directory_digest(place) == wanted
+    assert {p.name for p in tmp_path.iterdir()} == {"home", "params.yaml", "snapshot"}
