@@ -55,7 +55,8 @@ def wilson_bounds(
     spread = z * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
     scale = 1 + z**2 / trials
     # Rounding may step just outside, and a bound of exactly 0 or 1 would then be missed.
-    return np.maximum(0.0, (centre - spread) / scale), np.minimum(1.0, (centre + spread) / scale)
+    low, high = (centre - spread) / scale, (centre + spread) / scale
+    return np.clip(low, 0.0, share), np.clip(high, share, 1.0)
 
 
 def judge_clicks(

@@ -51,11 +51,16 @@ def read_parquet_tables(
 def _read(pattern: Path) -> pd.DataFrame:
     try:
         with duckdb.connect() as connection:
-            rows: pd.DataFrame = connection.execute(
-                "select * from read_parquet($files)", {"files": str(pattern)}
-            ).df()
+            connection.execute("set timezone = 'UTC'")
+            found = connection.sql(
+                "select * from read_parquet($files)", params={"files": str(pattern)}
+            ).to_arrow_table()  # duckdb's own way to pandas calls what pandas 3.1 deprecates
     except duckdb.Error as error:
-        raise BadInput(f"{pattern} is not readable as parquet: {error}") from error
+        raise BadInput(
+            f"{pattern} is not readable as parquet ({' '.join(str(error).split())}); export it "
+            "again"
+        ) from error
+    rows: pd.DataFrame = found.to_pandas()
     return rows
 
 

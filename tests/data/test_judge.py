@@ -1,0 +1,205 @@
+"""Clicks to judgements: skip-above against a slow twin, and bounds against known values."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from perennial.data.judge import count_examinations, judge_clicks, wilson_bounds
+from perennial.errors import BadInput
+
+# One search: its query, what it showed from rank 1 on, and which ranks were clicked.
+Search = tuple[str, list[str], set[int]]
+searches = st.lists(
+    st.tuples(
+        st.sampled_from(["cat", "dog", "Katze 😀"]),
+        st.lists(st.sampled_from("abcdef"), min_size=1, max_size=5, unique=True),
+        st.sets(st.integers(1, 5), max_size=3),
+    ),
+    max_size=12,
+)
+
+
+def counted(log: list[Search], folder: Path) -> dict[tuple[str, str], tuple[int, int]]:
+    """(query, doc_id) to (examinations, clicks), by way of three parquet files."""
+    requests = [(f"r{i}", query) for i, (query, _, _) in enumerate(log)]
+    shown = [(f"r{i}", d, r) for i, (_, docs, _) in enumerate(log) for r, d in enumerate(docs, 1)]
+    events = [
+        (f"r{i}", docs[rank - 1], kind)
+        for i, (_, docs, clicks) in enumerate(log)
+        for rank in clicks
+        if rank <= len(docs)
+        for kind in ("click", "click", "dwell")  # a second click on one document counts once
+    ]
+    for name, columns, rows in (
+        ("requests", ["request_id", "query"], requests),
+        ("impressions", ["request_id", "doc_id", "rank"], shown),
+        ("events", ["request_id", "doc_id", "type"], events),
+    ):
+        types = {c: "int32" if c == "rank" else "str" for c in columns}
+        frame = pd.DataFrame(rows, columns=columns).astype(types)
+        frame.to_parquet(folder / f"{name}.parquet")
+    counts = count_examinations(
+        requests=folder / "requests.parquet",
+        impressions=folder / "impressions.parquet",
+        events=folder / "events.parquet",
+    )
+    pairs = list(zip(counts["query"], counts["doc_id"], strict=True))
+    assert pairs == sorted(pairs)
+    values = counts[["examinations", "clicks"]].to_numpy().tolist()
+    return {pair: (seen, clicks) for pair, (seen, clicks) in zip(pairs, values, strict=True)}
+
+
+def slowly_counted(log: list[Search]) -> dict[tuple[str, str], tuple[int, int]]:
+    """The obvious twin: whoever clicked at rank r looked at ranks 1 to r."""
+    counts: dict[tuple[str, str], tuple[int, int]] = {}
+    for query, docs, clicks in log:
+        last = max((rank for rank in clicks if rank <= len(docs)), default=0)
+        for rank, doc in enumerate(docs[:last], 1):
+            seen, clicked = counts.get((query, doc), (0, 0))
+            counts[query, doc] = (seen + 1, clicked + (rank in clicks))
+    return counts
+
+
+def test_only_what_stands_above_the_last_click_was_looked_at(tmp_path: Path) -> None:
+    log = [("cat", ["a", "b", "c", "d"], {1, 3}), ("cat", ["b", "a"], set()), ("dog", ["a"], {1})]
+    assert counted(log, tmp_path) == {
+        ("cat", "a"): (1, 1),
+        ("cat", "b"): (1, 0),
+        ("cat", "c"): (1, 1),
+        ("dog", "a"): (1, 1),
+    }
+
+
+@settings(max_examples=25, deadline=None)
+@given(searches)
+def test_examinations_are_counted_as_the_slow_twin_counts_them(log: list[Search]) -> None:
+    with TemporaryDirectory() as folder:
+        assert counted(log, Path(folder)) == slowly_counted(log)
+
+
+def test_a_missing_log_names_the_command_that_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"requests\.parquet is missing; run `perennial snapshot`"):
+        count_examinations(
+            requests=tmp_path / "requests.parquet",
+            impressions=tmp_path / "impressions.parquet",
+            events=tmp_path / "events.parquet",
+        )
+
+
+@given(st.integers(1, 10_000), st.data(), st.sampled_from([0.5, 0.8, 0.95, 0.99]))
+def test_the_bounds_are_those_of_scipy(trials: int, data: st.DataObject, level: float) -> None:
+    successes = data.draw(st.integers(0, trials))
+    low, high = wilson_bounds(np.array([successes]), np.array([trials]), confidence=level)
+    wanted = binomtest(successes, trials).proportion_ci(level, method="wilson")
+    assert low[0] == pytest.approx(wanted.low, abs=1e-12)
+    assert high[0] == pytest.approx(wanted.high, abs=1e-12)
+    assert 0 <= low[0] <= successes / trials <= high[0] <= 1
+
+
+def test_the_bounds_of_a_textbook_case_are_right() -> None:
+    low, high = wilson_bounds(np.array([15.0, 0.0]), np.array([148.0, 20.0]), confidence=0.95)
+    assert low == pytest.approx([0.0624, 0.0], abs=5e-5)  # Newcombe 1998, table I
+    assert high == pytest.approx([0.1605, 0.1611], abs=5e-5)
+
+
+def judged(
+    rows: list[tuple[str, str, int, int]],
+    *,
+    min_examinations: int = 1,
+    min_click_rate: float = 0.35,
+    max_negative_rate: float = 0.15,
+    confidence: float = 0.8,
+    max_positives: int = 9,
+) -> pd.DataFrame:
+    columns = ["query", "doc_id", "examinations", "clicks"]
+    types = {"query": "str", "doc_id": "str", "examinations": int, "clicks": int}
+    return judge_clicks(
+        pd.DataFrame(rows, columns=columns).astype(types),
+        min_examinations=min_examinations,
+        min_click_rate=min_click_rate,
+        max_negative_rate=max_negative_rate,
+        confidence=confidence,
+        max_positives=max_positives,
+    )
+
+
+def labels(frame: pd.DataFrame) -> dict[tuple[str, str], str]:
+    return dict(zip(zip(frame["query"], frame["doc_id"], strict=True), frame["label"], strict=True))
+
+
+def test_sure_pairs_get_a_label_and_unsure_ones_none() -> None:
+    found = labels(judged([("q", "wanted", 20, 18), ("q", "passed", 40, 0), ("q", "unsure", 3, 1)]))
+    assert found == {("q", "wanted"): "positive", ("q", "passed"): "negative"}
+
+
+def test_a_pair_seen_too_seldom_has_no_label() -> None:
+    rows = [("q", "a", 3, 3), ("q", "b", 4, 4)]
+    assert labels(judged(rows, min_examinations=4)) == {("q", "b"): "positive"}
+
+
+def test_the_same_rate_seen_more_often_is_surer() -> None:
+    few, many = (judged([("q", "a", n, n // 2)], min_click_rate=0.4) for n in (4, 400))
+    assert few.empty and labels(many) == {("q", "a"): "positive"}
+
+
+def test_only_the_surest_positives_of_a_query_are_kept() -> None:
+    rows = [("q", d, n, n) for d, n in zip("abcde", (5, 9, 7, 9, 2), strict=True)]
+    rows += [("q", f"bad{i}", 50, 0) for i in range(5)] + [("other", "a", 5, 5)]
+    kept = judged(rows, max_positives=2)
+    positive = kept[kept["label"] == "positive"]
+    assert list(zip(positive["query"], positive["doc_id"], strict=True)) == [
+        ("other", "a"),
+        ("q", "b"),
+        ("q", "d"),
+    ]
+    assert (kept["label"] == "negative").sum() == 5  # the cap is for positives
+
+
+def test_no_counts_are_no_judgements() -> None:
+    assert judged([]).empty
+    assert list(judged([]).columns)[:3] == ["query", "doc_id", "label"]
+
+
+pairs = st.lists(
+    st.tuples(
+        st.sampled_from("qr"), st.sampled_from("abcdef"), st.integers(1, 30), st.floats(0, 1)
+    ),
+    unique_by=lambda row: row[:2],
+)
+
+
+@given(pairs, st.integers(1, 5), st.integers(1, 3), st.floats(0.05, 0.9), st.floats(0, 0.5))
+def test_labels_are_those_of_the_slow_twin(
+    drawn: list[tuple[str, str, int, float]],
+    min_examinations: int,
+    max_positives: int,
+    min_click_rate: float,
+    max_negative_rate: float,
+) -> None:
+    rows = [(q, d, n, round(share * n)) for q, d, n, share in drawn]
+    found = judged(
+        rows,
+        min_examinations=min_examinations,
+        max_positives=max_positives,
+        min_click_rate=min_click_rate,
+        max_negative_rate=max_negative_rate,
+    )
+    wanted: dict[tuple[str, str], str] = {}
+    for query in "qr":
+        positive = []
+        for q, doc, n, clicks in rows:
+            if q != query or n < min_examinations:
+                continue
+            low, high = wilson_bounds(np.array([clicks]), np.array([n]), confidence=0.8)
+            if low[0] >= min_click_rate:
+                positive.append((-low[0], doc))
+            elif high[0] <= max_negative_rate:
+                wanted[query, doc] = "negative"
+        wanted |= {(query, doc): "positive" for _, doc in sorted(positive)[:max_positives]}
+    assert labels(found) == wanted
