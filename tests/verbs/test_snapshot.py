@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+from itertools import count
 
 import pandas as pd
 import pyarrow as pa
@@ -209,35 +209,52 @@ def test_a_damaged_table_is_named_and_the_old_snapshot_stays(run, running, snaps
     assert directory_digest(snapshot.place) == before
 
 
+DIES = """
+import os, signal, sys
+from perennial.cli import main
+
+left = [int(sys.argv[1])]
+
+def hook(event, arguments):
+    if event in ("os.rename", "os.rmdir", "shutil.rmtree"):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(hook)
+sys.exit(main(["snapshot"]))
+"""
+
+
 @pytest.mark.slow
-def test_a_killed_snapshot_leaves_the_old_one_or_none_and_a_rerun_succeeds(running, tmp_path):
-    """Killed after any span of its work; each copy starts from an older snapshot."""
-    place = tmp_path / "snapshot"
-    command = [sys.executable, "-m", "perennial.cli", "snapshot"]
+def test_a_snapshot_killed_before_any_rename_or_removal_leaves_the_old_one_or_none(
+    running, tmp_path
+):
+    place, older = tmp_path / "snapshot", tmp_path / "older"
     environment = os.environ | {"PERENNIAL_HOME": str(running)}
-    options = {"cwd": tmp_path, "env": environment, "capture_output": True}
-    began = time.monotonic()
-    subprocess.run(command, **options, check=True)
-    whole = time.monotonic() - began
+
+    def take(kill_at):
+        command = [sys.executable, "-c", DIES, str(kill_at)]
+        return subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode
+
+    assert take(0) == 0
     wanted = directory_digest(place)
-    (place / "of the older one").touch()
-    older = directory_digest(place)
-    seen = set()
-    for step in range(12):
-        process = subprocess.Popen(
-            command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL
-        )
-        time.sleep(whole * (0.6 + 0.04 * step))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        found = directory_digest(place) if place.exists() else None
-        assert found in (older, wanted, None)
-        seen.add(found)
-        if found != older:
-            shutil.rmtree(place, ignore_errors=True)
-            subprocess.run(command, **options, check=True)
-            (place / "of the older one").touch()
-    assert older in seen
-    subprocess.run(command, **options, check=True)
-    assert directory_digest(place) == wanted
-    assert {p.name for p in tmp_path.iterdir()} == {"home", "params.yaml", "snapshot"}
+    place.rename(older)
+    (older / "mark").touch()
+    seen = []
+    for step in count(1):
+        for left in (place, *tmp_path.glob(".snapshot.*")):
+            shutil.rmtree(left, ignore_errors=True)
+        shutil.copytree(older, place)
+        code = take(step)
+        seen.append(directory_digest(place) if place.exists() else None)
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+    assert {directory_digest(older), None, wanted} == set(seen)
+    assert seen == sorted(seen, key=[directory_digest(older), None, wanted].index)
+    assert seen.count(None) == 1, "between two renames, and never while anything is copied"
+    for name in (".snapshot.old", ".snapshot.partial"):
+        shutil.copytree(older, tmp_path / name)
+    assert take(0) == 0
+    assert not list(tmp_path.glob(".snapshot.*")), "what a killed run left"
