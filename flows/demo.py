@@ -76,13 +76,13 @@ def _get_ready(places: Places) -> None:
 
 def _retrain(screen: "Screen") -> None:
     from flows.retrain import retrain
-    from tasks.outcome import without_heartbeat
+    from tasks.outcome import as_a_command
 
-    with screen.following_flows(), screen.busy("retrain"), without_heartbeat():
+    with screen.following_flows(), screen.busy("retrain"), as_a_command():
         retrain()
 
 
-def _claim(home: Path) -> None:
+def claim(home: Path) -> None:
     """Makes the folder ours; raises BadInput where it holds what no demo made."""
     try:
         if (home / MARK).exists() and (home / "summary.json").exists():
@@ -108,7 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
     try:
         places = Places.from_environment()
-        _claim(places.home)
+        claim(places.home)
         demo(places, rounds=rounds)
     except PerennialError as error:
         print(f"perennial: {error}", file=sys.stderr)

@@ -14,7 +14,7 @@ from perennial.quality.decision import Decision
 from tasks.canary import canary
 from tasks.gate import gate
 from tasks.mirror import mirror
-from tasks.outcome import concluded, refusal, without_heartbeat
+from tasks.outcome import as_a_command, concluded, refusal
 from tasks.register import register
 from tasks.report import report
 from tasks.review import review
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--review-hours", type=float, default=168.0)
     chosen = vars(parser.parse_args(arguments))
     try:
-        with without_heartbeat():
+        with as_a_command():
             decision = retrain(**chosen)
     except PerennialError as error:
         print(f"perennial: {error}", file=sys.stderr)

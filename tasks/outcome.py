@@ -1,12 +1,15 @@
-"""How a flow is run and how it ends."""
+"""How a flow is run by a person, and how it ends."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import cast
 
+from prefect import State
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Completed
 
+from perennial.errors import PerennialError
 from perennial.quality.decision import Decision
 
 
@@ -15,13 +18,29 @@ def refusal(answer: Decision) -> Decision | None:
     return None if answer.outcome == "advance" else answer
 
 
-def concluded(decision: Decision) -> Any:
+def concluded(decision: Decision) -> Decision:
     """A completed state named by the outcome; Prefect hands the decision in it to the caller."""
-    return Completed(name=decision.outcome.capitalize(), message=decision.reasons[0], data=decision)
+    state: State[Decision] = Completed(
+        name=decision.outcome.capitalize(), message=decision.reasons[0], data=decision
+    )
+    return cast(Decision, state)
 
 
 @contextmanager
-def without_heartbeat() -> Iterator[None]:
-    """For flows of this process: nobody listens, and ending the heartbeat takes a second."""
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        yield
+def as_a_command() -> Iterator[None]:
+    """For a flow that a person started: without what only a worker's flows need."""
+    logger = logging.getLogger("prefect.flow_runs")
+    logger.addFilter(_without_traceback)
+    try:
+        # Nobody listens for the heartbeat, and ending its thread takes a second.
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            yield
+    finally:
+        logger.removeFilter(_without_traceback)
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Always True. A failure that we raise on purpose says in its sentence what to do."""
+    if record.exc_info and isinstance(record.exc_info[1], PerennialError):
+        record.exc_info = record.exc_text = None
+    return True

@@ -7,7 +7,7 @@ from typing import Any
 from prefect.logging import get_run_logger
 
 from perennial.quality.decision import Decision
-from perennial.report.page import render
+from perennial.report.page import plots, render
 from tasks.artifacts import show_page
 from tasks.run import Run
 from tasks.seconds import rooms, seconds_of
@@ -25,8 +25,11 @@ def report(run: Run, decision: Decision) -> Path:
         view = gather(run, decision, now=now, links=where_to_look(run))
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(render(view), encoding="utf-8")
+        drawn = plots(view)
     client = tracker(run.places.tracking_uri)
     client.log_artifact(run.tracked, str(page))
+    for name, svg in drawn.items():
+        client.log_text(run.tracked, svg, f"plots/{name}.svg")
     for validation in run.workspace.work("validate").glob("*.html"):
         client.log_artifact(run.tracked, str(validation), "validation")
     for name in ("comparison.json", "metrics.json", "recall_by_k.csv", "gains.csv"):

@@ -77,6 +77,7 @@ def test_bad_input_keeps_its_kind_and_its_sentence(workspace: Workspace) -> None
         repro(workspace, "bad_input", timeout_seconds=60, say=lambda line: None)
 
 
+@pytest.mark.slow
 def test_a_stage_past_its_deadline_dies_with_all_its_children(workspace: Workspace) -> None:
     began = time.monotonic()
     with pytest.raises(StageBroke, match="sleeps did not end within 4 s"):
@@ -85,6 +86,7 @@ def test_a_stage_past_its_deadline_dies_with_all_its_children(workspace: Workspa
     assert is_gone(int((workspace.root / "pid").read_text()))
 
 
+@pytest.mark.slow
 def test_a_stage_does_not_outlive_a_killed_caller(workspace: Workspace) -> None:
     program = (
         "from pathlib import Path\nfrom perennial.workspace import Workspace\n"

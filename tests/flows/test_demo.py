@@ -1,0 +1,75 @@
+"""The demo: it takes only a folder of its own, and sums up what its rounds brought."""
+
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from flows.demo import MARK, claim
+from perennial.errors import BadInput
+from perennial.workspace import Places
+from tasks.closing import show_end
+from tasks.memory import PeakMemory, tree_megabytes
+from tasks.summary import write_summary
+
+from .conftest import LENIENT
+
+
+def test_a_folder_that_no_demo_made_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(BadInput, match="holds what no demo made"):
+        claim(tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_demo_that_ended_is_begun_anew_and_one_that_was_killed_continues(tmp_path):
+    home = tmp_path / "demo"
+    claim(home)
+    (home / "source").mkdir()
+    claim(home)
+    assert (home / "source").is_dir()
+    (home / "summary.json").write_text("{}")
+    claim(home)
+    assert [path.name for path in home.iterdir()] == [MARK]
+
+
+def test_the_peak_counts_what_a_child_held_for_a_moment():
+    program = "held = bytearray(200 * 2**20)\nheld[::4096] = b'x' * len(held[::4096])\nimport time"
+    with PeakMemory(sample_seconds=0.02) as memory:
+        before = tree_megabytes()
+        subprocess.run([sys.executable, "-c", program + "\ntime.sleep(0.5)"], check=True)
+    assert memory.megabytes - before > 190
+
+
+@pytest.mark.slow
+def test_the_end_shows_every_round_the_decision_and_where_to_look(make_company):
+    company = make_company(LENIENT)
+    code, said = company.retrain()
+    assert code == 0, said
+    places = Places.from_environment({"PERENNIAL_HOME": str(company.home)})
+    written = write_summary(places, verbs={"import": 1.0}, total_seconds=60.0, peak_memory_mb=123.4)
+    assert written == json.loads((company.home / "summary.json").read_text())
+    assert set(written) == {
+        "format_version",
+        "decision",
+        "rounds",
+        "seconds",
+        "peak_memory_mb",
+        "releases",
+    }
+    assert written["decision"]["outcome"] == "promote"
+    (only,) = written["rounds"]
+    assert set(only) == {"lexical", "champion", "candidate", "difference"}
+    assert written["releases"] == [company.champion, company.stable()]
+    seconds = written["seconds"]
+    assert seconds["import"] == 1.0 and seconds["total"] == 60.0 and seconds["train"] > 0
+    assert 0 < seconds["orchestration"] < 60
+
+    console = Console(record=True, width=100, file=io.StringIO())
+    show_end(places, written, console)
+    shown = console.export_text()
+    for part in ("Promote", "nDCG@10", "Before and after", "mlflow ui", "report.html"):
+        assert part in shown
