@@ -16,6 +16,8 @@ from perennial.errors import ParamsInvalid
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+Margin = Annotated[float, Field(gt=0, le=2)]  # no two unit vectors are further apart
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 NotNegative = Annotated[float, Field(ge=0)]
 
@@ -78,11 +80,11 @@ class Mine(Section):
 
 class Train(Section):
     loss: Literal["triplet"]
-    margin: Positive
+    margin: Margin
     epochs: Count
     batch_queries: Annotated[int, Field(ge=2)]
     hard_negatives: Annotated[int, Field(ge=0)]
-    learning_rate: Positive
+    learning_rate: Rate
     warmup_share: Share
     weight_decay: NotNegative
     max_tokens: Count
@@ -144,8 +146,8 @@ class Bootstrap(Section):
     vocabulary: Annotated[int, Field(ge=300)]
     epochs: Count
     batch_queries: Annotated[int, Field(ge=2)]
-    learning_rate: Positive
-    margin: Positive
+    learning_rate: Rate
+    margin: Margin
     seed: Seed
 
 

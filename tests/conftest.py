@@ -18,6 +18,7 @@ from perennial.data.schema import LOG_TABLES, TABLES
 START = pd.Timestamp("2026-01-05", tz="UTC")
 SYLLABLES = np.array([c + v for c in "bdfgklmnprstvz" for v in "aeiou"])
 RESULTS = 10
+COMPANY = {"documents": 150, "queries": 100, "requests": 600}
 CLICK_WINDOW = pd.Timedelta(seconds=1_800)
 
 
@@ -189,18 +190,14 @@ def _join(words: np.ndarray, separator: str) -> np.ndarray:
 @pytest.fixture(scope="session")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with params.yaml, source/ and a store whose first champion serves; read-only."""
-    from small import make_champion, write_params
+    from small import fill_home
 
-    home = tmp_path_factory.mktemp("company")
-    params = write_params(home / "params.yaml")
-    build_world(documents=150, queries=100, requests=600).write_source(home / "source")
-    make_champion(home, params)
-    return home
+    return fill_home(tmp_path_factory.mktemp("company"), build_world(**COMPANY))
 
 
 @pytest.fixture(scope="session")
 def fresh_workspace(company: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace in which no stage ran yet: params.yaml and snapshot/ with the champion; read-only."""
+    """A workspace in which no stage ran yet: params.yaml and a snapshot; read-only."""
     from small import load_params, snapshot_into
 
     root = tmp_path_factory.mktemp("fresh")

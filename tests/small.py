@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import yaml
 
+from perennial.data.split import is_held_out
 from perennial.data.tables import read_table
 from perennial.params import Params, load_params
 from perennial.release.local import LocalStore
@@ -41,6 +43,23 @@ def write_params(path: Path, *overrides: Sections) -> Params:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(sections), encoding="utf-8")
     return load_params(path)
+
+
+def fill_home(home: Path, world: Any, *overrides: Sections) -> Path:
+    """A home with params.yaml, the world as source/ and, in store/, a first champion.
+
+    As after `perennial import`, only the labels of held-out queries are handed out.
+    """
+    params = write_params(home / "params.yaml", *overrides)
+    world.write_source(home / "source")
+    path = home / "source" / "judgements.parquet"
+    labels = pq.read_table(path)
+    held = is_held_out(
+        labels["query"].to_pylist(), share=params.split.held_out_share, salt=params.split.salt
+    )
+    pq.write_table(labels.filter(held), path)
+    make_champion(home, params)
+    return home
 
 
 def make_champion(home: Path, params: Params) -> str:

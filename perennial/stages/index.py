@@ -15,7 +15,7 @@ from perennial.model.digest import text_digest
 from perennial.model.encoder import load_encoder
 from perennial.params import Index as IndexParams
 from perennial.params import Params
-from perennial.quality.spread import spread
+from perennial.quality.spread import effective_rank, spread
 from perennial.stages.shell import main, write_json
 from perennial.workspace import Workspace
 
@@ -89,17 +89,18 @@ def index_catalogue(
     # Before the first log the documents' own titles stand in for queries.
     probes = loaded.encode(asked or [texts[row][:80] for row in kept[: section.reference_queries]])
     health = index_health(index, vectors=vectors, doc_ids=doc_ids, probes=probes, seed=section.seed)
-    if len(vectors) >= 2:
+    health["effective_rank"] = effective_rank(vectors)
+    if len(vectors) >= 2:  # a single document has no stranger to be near to
         space = spread(vectors, pairs=2000, seed=section.seed)
         health |= {
-            "effective_rank": space.effective_rank,
             "variance_mean": space.variance_mean,
             "variance_min": space.variance_min,
             "mean_similarity": space.mean_similarity,
         }
-        pd.DataFrame(
-            {"dimension": np.arange(len(space.variance)), "variance": space.variance}
-        ).to_csv(to / "variance.csv", index=False, float_format="%.8g", lineterminator="\n")
+    variance = vectors.var(axis=0, dtype=np.float64)
+    pd.DataFrame({"dimension": np.arange(len(variance)), "variance": variance}).to_csv(
+        to / "variance.csv", index=False, float_format="%.8g", lineterminator="\n"
+    )
     updated = pd.to_datetime(catalogue["updated_at"], utc=True).max()
     return Indexed(
         rows=len(doc_ids),
