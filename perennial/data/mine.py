@@ -45,7 +45,7 @@ def mine_triplets(
     rows = []
     for number, query in enumerate(queries):
         known, near = positives[number], neighbours[number]
-        # A negative similarity has no meaningful share: only what lies beyond a right angle is safe.
+        # A share of a negative similarity means nothing: what lies beyond a right angle is safe.
         bound = max_positive_share * max(0.0, float(positive_scores[number].min()))
         chosen: dict[int, tuple[str, float]] = {}
         passed, passed_scores = log_negatives[number], log_scores[number]

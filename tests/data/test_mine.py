@@ -60,7 +60,7 @@ def ask(seed: int, *, documents: int = 60, queries: int = 4, neighbours: int = 2
     positives = [
         np.sort(rng.choice(near[i, :12], counts[i], replace=False)) for i in range(queries)
     ]
-    passed = [rng.choice(near[i], rng.integers(0, 6), replace=False) for i in range(queries)]
+    passed = [rng.choice(row, rng.integers(0, 6), replace=False) for row in near]
     return Asked(similarity, positives, passed, neighbours)
 
 

@@ -11,6 +11,7 @@ import io
 import pkgutil
 import re
 import sys
+import textwrap
 import types
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -69,16 +70,19 @@ def read_apidocs(
                 documents[id(thing)] = (name, text)
     if not documents:
         raise BadInput(f"none of {', '.join(packages)} is installed with docstrings (python -OO?)")
-    rows, links, seen = [], [], set()
+    rows, links = [], []
+    first: dict[str, str] = {}  # a text to the document that stands for all that repeat it
+    stands_for: dict[str, str] = {}
     for name, text in sorted(documents.values()):
         body, see_also = split_see_also(text)
-        if body.strip() and body not in seen:  # inherited methods repeat their parent's text
-            seen.add(body)
+        if body.strip() and body not in first:  # inherited methods repeat their parent's text
+            first[body] = name
             rows.append((name, name, body, name.split(".")[0], updated_at))
             links += [(name, *entry) for entry in see_also]
+        stands_for[name] = first.get(body, "")
     catalogue = pd.DataFrame(rows, columns=["doc_id", "title", "text", "slice", "updated_at"])
-    resolve = {name: documents[key][0] for name, key in names.items()}
-    return catalogue, _truth(links, resolve, set(catalogue["doc_id"]))
+    resolve = {name: stands_for[documents[key][0]] for name, key in names.items()}
+    return catalogue, _truth(links, resolve)
 
 
 def split_see_also(docstring: str) -> tuple[str, list[tuple[str, str]]]:
@@ -99,7 +103,7 @@ def split_see_also(docstring: str) -> tuple[str, list[tuple[str, str]]]:
 def _entries(section: str) -> Iterator[tuple[str, str]]:
     names: list[str] = []
     words = ""
-    for line in [*inspect.cleandoc(section).splitlines(), "end"]:
+    for line in [*textwrap.dedent(section.strip("\n")).splitlines(), "end"]:
         entry = _ENTRY.match(line)
         if entry or not line.startswith((" ", "\t")):
             if words:
@@ -111,16 +115,14 @@ def _entries(section: str) -> Iterator[tuple[str, str]]:
             words += " " + line.strip()
 
 
-def _truth(
-    links: list[tuple[str, str, str]], resolve: dict[str, str], doc_ids: set[str]
-) -> pd.DataFrame:
+def _truth(links: list[tuple[str, str, str]], resolve: dict[str, str]) -> pd.DataFrame:
     """See Also lines whose name resolves, from the page that says it outwards."""
     rows = set()
     for page, name, text in links:
         parents = [page.rsplit(".", depth)[0] for depth in range(1, page.count(".") + 1)]
         for candidate in [name, *(f"{parent}.{name}" for parent in parents)]:
             target = resolve.get(candidate)
-            if target in doc_ids and target != page:
+            if target and target != page:
                 if len(text) >= 12 and not _NOT_A_QUERY.search(text):
                     rows.add((text, target))
                 break
