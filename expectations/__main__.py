@@ -21,6 +21,11 @@ def main() -> int:
     except PerennialError as error:
         print(f"perennial: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # Great Expectations keeps files of its own in the temporary folder
+        where = error.filename or "temporary files"
+        reason = f"cannot write {where} ({error.strerror}); free some space, then run it again"
+        print(f"perennial: {reason}.", file=sys.stderr)
+        return PlaceUnusable.exit_code
     return 0
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from perennial.errors import BadInput, IntegrityError
+from perennial.errors import BadInput, IntegrityError, PlaceUnusable
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,14 @@ def write_segment(
 ) -> None:
     """Write `<name>.faiss` and `<name>.parquet` (doc_id, text_digest; row i is FAISS row i)."""
     directory.mkdir(parents=True, exist_ok=True)
-    faiss.write_index(vectors, str(directory / f"{name}.faiss"))
+    path = directory / f"{name}.faiss"
+    try:
+        faiss.write_index(vectors, str(path))
+    except RuntimeError as error:
+        raise PlaceUnusable(
+            f"cannot write the index: {str(error).rpartition('failed: ')[2]}; make the folder "
+            "writable, free some space, and run again to continue"
+        ) from error
     table = pa.table({"doc_id": list(doc_ids), "text_digest": list(text_digests)})
     pq.write_table(table, directory / f"{name}.parquet")
 

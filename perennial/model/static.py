@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from scipy.sparse import csr_array
 from tokenizers import Tokenizer
 
@@ -83,22 +83,26 @@ def write_static(
     cut = Tokenizer.from_str(tokenizer.to_str())
     cut.no_padding()
     cut.enable_truncation(max_length=max_tokens)
-    cut.save(str(directory / "tokenizer.json"))
-    save_file(
-        {"embedding.weight": np.ascontiguousarray(vectors, dtype=np.float32)},
-        directory / "model.safetensors",
-    )
+    # Written by Python itself, whose error on a full disk names the file.
+    (directory / "tokenizer.json").write_text(cut.to_str(pretty=True), encoding="utf-8")
+    weights = {"embedding.weight": np.ascontiguousarray(vectors, dtype=np.float32)}
+    (directory / "model.safetensors").write_bytes(save(weights))
     _write_json(directory / "modules.json", _MODULES)
     _write_json(directory / "1_Normalize" / "config.json", _NORMALIZE)
     _write_json(directory / "config_sentence_transformers.json", _CONFIG)
 
 
+def whole_texts(texts: Sequence[str]) -> list[str]:
+    """The texts with `?` for half a surrogate pair, which a terminal may pass on and no tokenizer
+    takes."""
+    return [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+
+
 def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Texts to (token ids of all texts in a row, (n + 1,) offsets into them), both int64."""
-    # Half a surrogate pair, as a terminal may pass on, is no text to the tokenizer.
-    whole = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
     rows = [
-        encoding.ids for encoding in tokenizer.encode_batch_fast(whole, add_special_tokens=False)
+        encoding.ids
+        for encoding in tokenizer.encode_batch_fast(whole_texts(texts), add_special_tokens=False)
     ]
     offsets = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum([len(row) for row in rows], out=offsets[1:])

@@ -1,6 +1,7 @@
 """The shell around a stage: parameters in, artefacts out, one sentence for a failure."""
 
 import json
+import os
 import shutil
 import sys
 import time
@@ -16,31 +17,32 @@ Stage = Callable[[Workspace, Params], None]
 
 
 def main(stage: str, run: Stage) -> None:
-    """Run a stage in the current folder and exit as errors.py says.
-
-    `seconds.json` tells how long the rooms worked: what the process took beyond that is overhead.
-    """
-    workspace = Workspace(Path.cwd())
+    """Run a stage in the current folder and exit as errors.py says."""
     try:
-        started = time.perf_counter()
-        run_stage(stage, run, workspace)
-        seconds = time.perf_counter() - started
-        write_json(workspace.work(stage) / "seconds.json", {"rooms": round(seconds, 3)})
+        run_stage(stage, run, Workspace(Path.cwd()))
     except PerennialError as error:
         print(f"perennial: {stage}: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
 
 
 def run_stage(stage: str, run: Stage, workspace: Workspace) -> None:
-    """Run one stage; a place that cannot be written becomes PlaceUnusable."""
+    """Run one stage; a place that cannot be written becomes PlaceUnusable.
+
+    `seconds.json` tells how long the rooms worked: what the process took beyond that is overhead.
+    """
+    started = time.perf_counter()
     params = load_params(workspace.params)
     try:
         fresh(workspace.artifacts(stage))
         run(workspace, params)
+        seconds = time.perf_counter() - started
+        write_json(workspace.work(stage) / "seconds.json", {"rooms": round(seconds, 3)})
     except OSError as error:
+        # pyarrow's strerror is a sentence of its own that names no file
+        reason = os.strerror(error.errno) if error.errno else str(error)
         raise PlaceUnusable(
-            f"cannot use {error.filename or workspace.root}: {error.strerror}; make it writable, "
-            "free some space, and run again to continue"
+            f"cannot use {error.filename or workspace.root}: {reason}; make it writable, free some "
+            "space, and run again to continue"
         ) from error
 
 

@@ -13,6 +13,7 @@ from perennial.data.documents import catalogue_pairs, indexed_texts
 from perennial.errors import BadInput, Refused
 from perennial.model.layout import read_modules
 from perennial.params import Params
+from perennial.release.durable import usable
 from perennial.release.local import LocalStore
 from perennial.release.manifest import Manifest
 from perennial.release.publish import promote, publish
@@ -40,7 +41,7 @@ def bootstrap(
     texts = indexed_texts(catalogue)
     if not texts:
         raise BadInput("the catalogue is empty; import one first: perennial import apidocs")
-    with tempfile.TemporaryDirectory(prefix="perennial-bootstrap-") as folder:
+    with usable(Path("the temporary folder")), tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "encoder"
         if encoder is not None:
             fetch_encoder(encoder, directory)
