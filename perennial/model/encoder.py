@@ -9,7 +9,7 @@ import numpy as np
 
 from perennial.model.digest import directory_digest
 from perennial.model.layout import is_static
-from perennial.model.static import mean_vectors, read_static, tokenize
+from perennial.model.static import mean_vectors, read_static, tokenize, whole_texts
 
 _CHUNK = 4096  # texts tokenised at a time; bounds memory, changes no vector
 
@@ -62,7 +62,7 @@ class TransformerEncoder:
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Texts to (n, dimension) float32 unit rows; sentence-transformers batches by length."""
         vectors = self._model.encode(
-            list(texts),
+            whole_texts(texts),
             batch_size=self._batch_size,
             normalize_embeddings=True,
             convert_to_numpy=True,

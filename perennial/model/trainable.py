@@ -6,6 +6,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 from torch import nn
 from torch.nn.functional import normalize
 
@@ -34,9 +35,9 @@ class TrainableStatic:
     """The mean of token vectors; no sentence-transformers needed."""
 
     def __init__(
-        self, tokenizer: Any, vectors: np.ndarray, *, max_tokens: int, device: torch.device
+        self, tokenizer: Tokenizer, vectors: np.ndarray, *, max_tokens: int, device: torch.device
     ) -> None:
-        self._tokenizer = tokenizer
+        self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self._tokenizer.enable_truncation(max_length=max_tokens)
         self._max_tokens = max_tokens
         self._device = device
