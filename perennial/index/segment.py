@@ -75,7 +75,7 @@ def read_segment(directory: Path, *, vectors: str, ids: str, tombstones: str | N
         dead = np.zeros(len(doc_ids), dtype=bool)
         if tombstones is not None:
             dead[np.load(directory / tombstones, allow_pickle=False)] = True
-    except (RuntimeError, OSError, ValueError, IndexError, pa.ArrowException) as error:
+    except (RuntimeError, OSError, EOFError, ValueError, IndexError) as error:
         raise IntegrityError(
             f"a file of segment {vectors} in {directory} is missing or damaged: {error}; run "
             "`perennial verify`, then `perennial rollback`"

@@ -1,0 +1,131 @@
+"""An index's health on cases whose values are known."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from perennial.index.build import build_index, index_health
+from perennial.index.index import Index
+
+MADE_BY = "sha256:" + "a" * 64
+
+
+def unit(count: int, *, seed: int = 0) -> np.ndarray:
+    rows = np.random.default_rng(seed).standard_normal((count, 6)).astype(np.float32)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def build(
+    directory: Path,
+    vectors: np.ndarray,
+    doc_ids: list[str],
+    *,
+    factory: str = "Flat",
+    nprobe: int = 8,
+) -> Index:
+    return build_index(
+        directory,
+        vectors=vectors,
+        doc_ids=doc_ids,
+        text_digests=["sha256:0"] * len(doc_ids),
+        encoder_digest=MADE_BY,
+        factory=factory,
+        nprobe=nprobe,
+        seed=0,
+    )
+
+
+def health(
+    index: Index, vectors: np.ndarray, doc_ids: list[str], **changes: Any
+) -> dict[str, float]:
+    given: dict[str, Any] = {"probes": unit(30, seed=9), "seed": 1}
+    return index_health(index, vectors=vectors, doc_ids=doc_ids, **(given | changes))
+
+
+def named(count: int) -> list[str]:
+    return [f"d{row}" for row in range(count)]
+
+
+def test_an_exact_index_of_the_whole_catalogue_is_well(tmp_path: Path) -> None:
+    vectors = unit(60)
+    assert health(build(tmp_path, vectors, named(60)), vectors, named(60)) == {
+        "ann_recall@10": 1.0,
+        "coverage": 1.0,
+        "self_retrieval": 1.0,
+        "dead_share": 0.0,
+        "imbalance": 1.0,
+    }
+
+
+def test_few_documents_are_well_too(tmp_path: Path) -> None:
+    vectors = unit(2)
+    values = health(build(tmp_path, vectors, named(2)), vectors, named(2))
+    assert values["ann_recall@10"] == values["self_retrieval"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "coverage"),
+    [
+        (["a", "b", "c"], ["a", "b", "c", "d"], 3 / 4),  # one is missing
+        (["a", "b", "c", "x"], ["a", "b", "c"], 3 / 4),  # one is foreign
+        (["a", "b", "c", "c"], ["a", "b", "c"], 3 / 4),  # one is doubled
+        (["x", "y"], ["a", "b"], 0.0),
+    ],
+)
+def test_coverage_falls_by_what_is_missing_foreign_or_doubled(
+    tmp_path: Path, held: list[str], wanted: list[str], coverage: float
+) -> None:
+    index = build(tmp_path, unit(len(held)), held)
+    assert health(index, unit(len(wanted)), wanted)["coverage"] == coverage
+
+
+def test_documents_under_each_others_names_are_not_found_by_themselves(tmp_path: Path) -> None:
+    vectors = unit(60)
+    index = build(tmp_path, vectors, [*named(60)[1:], "d0"])
+    values = health(index, vectors, named(60))
+    assert values["coverage"] == 1.0 and values["self_retrieval"] < 0.5
+
+
+def test_documents_of_one_vector_may_stand_in_any_order(tmp_path: Path) -> None:
+    vectors = np.repeat(unit(1), 40, axis=0)
+    values = health(build(tmp_path, vectors, named(40)), vectors, named(40))
+    assert values["self_retrieval"] == values["ann_recall@10"] == 1.0
+
+
+def test_a_probe_of_too_few_lists_loses_recall(tmp_path: Path) -> None:
+    vectors = unit(800)
+    values = [
+        health(
+            build(tmp_path / str(n), vectors, named(800), factory="IVF16,Flat", nprobe=n),
+            vectors,
+            named(800),
+        )
+        for n in (1, 4, 16)
+    ]
+    recalls = [v["ann_recall@10"] for v in values]
+    assert recalls[0] < recalls[1] < recalls[2] == 1.0
+    assert all(v["self_retrieval"] == 1.0 for v in values)  # its own list is probed first
+
+
+def test_recall_is_the_share_of_the_true_nearest(tmp_path: Path) -> None:
+    vectors, probes = unit(800), unit(30, seed=9)
+    index = build(tmp_path, vectors, named(800), factory="IVF16,Flat", nprobe=2)
+    _, found = index.search(probes, 10)
+    wanted = np.argsort(-(probes @ vectors.T), axis=1)[:, :10]
+    hits = [len({f"d{r}" for r in w} & set(f)) for w, f in zip(wanted, found, strict=True)]
+    assert health(index, vectors, named(800))["ann_recall@10"] == pytest.approx(np.mean(hits) / 10)
+
+
+def test_uneven_lists_show_as_imbalance(tmp_path: Path) -> None:
+    centres = unit(4, seed=3)
+    crowd = np.repeat(centres, [700, 20, 20, 20], axis=0) + 0.01 * unit(760)
+    crowd /= np.linalg.norm(crowd, axis=1, keepdims=True)
+    index = build(tmp_path, crowd, named(760), factory="IVF4,Flat", nprobe=4)
+    inverted = index.segments[0].vectors
+    sizes = np.array([inverted.get_list_size(i) for i in range(4)])
+    assert sizes.sum() == 760
+    values = health(index, crowd, named(760))
+    assert values["imbalance"] == pytest.approx(4 * (sizes**2).sum() / 760**2)
+    assert values["imbalance"] > 1
