@@ -1,5 +1,6 @@
 """Small worlds that an encoder can learn: two words for one thing, which only examples join."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ DIMENSION = 24
 HELD = np.arange(0, THINGS, 4)  # triplets kept for validation
 
 
+@cache
 def things() -> Examples:
     """Query i asks in words that document i does not use; three mined negatives each."""
     rng = np.random.default_rng(5)
@@ -32,6 +34,7 @@ def things() -> Examples:
     return Examples(queries, documents, rows, rows, others, known)
 
 
+@cache
 def tokenizer() -> Tokenizer:
     """One that was trained on the words of `things`."""
     examples = things()

@@ -76,7 +76,7 @@ def test_only_what_stands_above_the_last_click_was_looked_at(tmp_path: Path) -> 
     }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(searches)
 def test_examinations_are_counted_as_the_slow_twin_counts_them(log: list[Search]) -> None:
     with TemporaryDirectory() as folder:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from tiny_encoder import HELD, things, tokenizer, train
+from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
 from perennial.errors import BadInput
@@ -28,7 +29,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     root = tmp_path_factory.mktemp("bert")
-    trained = tokenizer()
+    trained = Tokenizer.from_str(tokenizer().to_str())
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
     trained.add_special_tokens(special)
     trained.post_processor = TemplateProcessing(
