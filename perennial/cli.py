@@ -18,7 +18,7 @@ from rich.text import Text
 from perennial.errors import BadInput, PerennialError
 from perennial.release.local import LocalStore
 from perennial.verbs.commands import register
-from perennial.workspace import Places
+from perennial.workspace import Places, signing_key
 
 app = typer.Typer(
     name="perennial",
@@ -151,11 +151,6 @@ def search(
     if answer.hits:
         Console().print(table)
     print(f"{len(answer.hits)} documents, answered by {answer.release_id}")
-
-
-def signing_key() -> bytes | None:
-    """PERENNIAL_SIGNING_KEY in bytes; None, and no signature is asked for, where it is not set."""
-    return os.environ.get("PERENNIAL_SIGNING_KEY", "").encode() or None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -70,3 +70,8 @@ class Places:
             cache=Path(env.get("PERENNIAL_CACHE") or home / "cache").absolute(),
             tracking_uri=env.get("MLFLOW_TRACKING_URI") or f"sqlite:///{tracking}",
         )
+
+
+def signing_key() -> bytes | None:
+    """PERENNIAL_SIGNING_KEY in bytes; None, and no signature is asked for, where it is not set."""
+    return os.environ.get("PERENNIAL_SIGNING_KEY", "").encode() or None

@@ -12,10 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from perennial.errors import BadInput, IntegrityError, PerennialError, Refused
 from tasks import guard
 
 GRACE_SECONDS = 5.0
 TICK_SECONDS = 0.5
+# What the exit codes of our own commands stand for (perennial/errors.py).
+MEANING: dict[int, type[PerennialError]] = {1: Refused, 2: BadInput, 3: IntegrityError}
 
 
 class DeadlinePassed(Exception):

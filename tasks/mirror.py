@@ -1,8 +1,8 @@
 """Makes MLflow's aliases say what the channel says: the channel is the truth."""
 
-from perennial.cli import signing_key
 from perennial.quality.decision import Decision
 from perennial.release.publish import read_checked_channel
+from perennial.workspace import signing_key
 from tasks.registry import point_aliases, tag_version, version_of
 from tasks.releases import candidate_id
 from tasks.run import Run

@@ -4,11 +4,10 @@ from datetime import UTC, datetime
 
 from prefect.logging import get_run_logger
 
-from perennial.cli import signing_key
 from perennial.model.digest import file_digest
 from perennial.quality.decision import Decision
 from perennial.release.publish import publish
-from perennial.workspace import Workspace
+from perennial.workspace import Workspace, signing_key
 from tasks.artifacts import as_markdown, show_release
 from tasks.provenance import provenance
 from tasks.registry import MODEL, register_version

@@ -1,7 +1,7 @@
 """The two releases that a retrain compares, in memory."""
 
-from perennial.cli import signing_key
 from perennial.serving.loaded import LoadedRelease, load_release
+from perennial.workspace import signing_key
 from tasks.run import Run
 
 

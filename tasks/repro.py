@@ -8,11 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from perennial.errors import BadInput, IntegrityError, PerennialError, PlaceUnusable, Refused
+from perennial.errors import PerennialError, PlaceUnusable
 from perennial.workspace import Workspace
-from tasks.command import DeadlinePassed, run_command
+from tasks.command import MEANING, DeadlinePassed, run_command
 
-MEANING: dict[int, type[PerennialError]] = {1: Refused, 2: BadInput, 3: IntegrityError}
 PLACES = ("No space left on device", "Read-only file system", "Permission denied")
 CHATTER = re.compile(
     r"Running stage |> |(Generating|Updating) lock file |Use `dvc push`|"

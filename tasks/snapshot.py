@@ -7,11 +7,10 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
-from perennial.cli import signing_key
 from perennial.params import load_params
 from perennial.release.local import LocalStore
 from perennial.verbs.snapshot import take_snapshot
-from perennial.workspace import Places, Workspace
+from perennial.workspace import Places, Workspace, signing_key
 from tasks.seconds import add_rooms, add_wall
 from tasks.workspace import prepare_workspace
 

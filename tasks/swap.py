@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 from prefect.logging import get_run_logger
 
-from perennial.cli import signing_key
 from perennial.errors import Refused
 from perennial.quality.decision import Decision
 from perennial.release.publish import promote, read_checked_channel
+from perennial.workspace import signing_key
 from tasks.artifacts import show_decision
 from tasks.releases import candidate_id
 from tasks.run import Run

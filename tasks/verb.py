@@ -5,12 +5,11 @@ import sys
 import time
 from pathlib import Path
 
-from perennial.errors import BadInput, IntegrityError, PerennialError, Refused
-from tasks.command import DeadlinePassed, run_command
+from perennial.errors import Refused
+from tasks.command import MEANING, DeadlinePassed, run_command
 from tasks.screen import Screen
 
 LIMIT_SECONDS = 3600.0
-MEANING: dict[int, type[PerennialError]] = {2: BadInput, 3: IntegrityError}
 
 
 def run_verb(screen: Screen, *arguments: str, checkout: Path) -> float:

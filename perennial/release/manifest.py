@@ -118,7 +118,7 @@ def check_consistency(manifest: Manifest) -> None:
         unsafe = str(pure) != path or ".." in pure.parts or "\\" in path or "\0" in path
         if unsafe or times > 1 or path == "index/index.json":
             raise IntegrityError(f"{what} names the unsafe path {path!r}; do not serve it")
-        if pure.suffix in UNSAFE_SUFFIXES:
+        if pure.suffix.lower() in UNSAFE_SUFFIXES:
             raise IntegrityError(f"{what} ships {path!r}, which can carry code; do not serve it")
     try:
         parse_utc(manifest.created_at)

@@ -146,7 +146,19 @@ def test_with_a_key_an_unsigned_or_foreign_manifest_is_refused(serving):
 
 
 @pytest.mark.parametrize(
-    "path", ["../outside", "/etc/passwd", "a/../../b", "", ".", "a//b", "a\\b", "code.py", "w.bin"]
+    "path",
+    [
+        "../outside",
+        "/etc/passwd",
+        "a/../../b",
+        "",
+        ".",
+        "a//b",
+        "a\\b",
+        "code.py",
+        "w.bin",
+        "W.PKL",
+    ],
 )
 def test_a_manifest_whose_file_would_land_outside_or_carry_code_is_refused(serving, path):
     files = (*serving.encoder.files, StoredFile(path, "sha256:" + "0" * 64, 1))
