@@ -117,7 +117,7 @@ def _stored(folder: Path, path: str) -> StoredFile:
 
 
 def _max_tokens(encoder: Path) -> int | None:
-    """Where the encoder cuts a text: static ones say so in the tokenizer, others in their module."""
+    """Where the encoder cuts a text: static ones say so in the tokenizer, others in a module."""
     for name, keys in (
         ("sentence_bert_config.json", ("max_seq_length",)),
         ("tokenizer.json", ("truncation", "max_length")),

@@ -1,4 +1,4 @@
-"""Writing so that a reader, whenever anything is killed, finds the old whole file or the new one."""
+"""Writing so that a reader, whenever anything is killed, finds the old file or the new one."""
 
 import contextlib
 import errno
@@ -92,7 +92,7 @@ def _write_and_rename(path: Path, blocks: Iterable[bytes], *, sync: bool) -> Non
             if sync:
                 stream.flush()
                 os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

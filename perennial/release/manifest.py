@@ -85,7 +85,7 @@ class Manifest:
 
 
 def read_manifest(data: bytes, *, release_id: str, key: bytes | None = None) -> Manifest:
-    """The manifest of stored bytes; raises IntegrityError unless it is exactly what was published."""
+    """The manifest of stored bytes; raises IntegrityError unless it is what was published."""
     what = f"the manifest of {release_id}"
     manifest = parse_strictly(data, _ADAPTER, what=what)
     content_id = manifest.named().release_id

@@ -1,6 +1,5 @@
 """From the store to a folder that an encoder and an index can be opened from."""
 
-import os
 import secrets
 import shutil
 from pathlib import Path
@@ -38,8 +37,8 @@ def _build(store: Store, manifest: Manifest, directory: Path) -> None:
         write_atomically(building / "index" / "index.json", [index_json(manifest)])
         write_atomically(building / "manifest.json", [manifest.to_bytes()])
         if directory.is_dir():
-            os.rename(directory, aside)
-        os.rename(building, directory)
+            directory.rename(aside)
+        building.rename(directory)
     finally:
         shutil.rmtree(building, ignore_errors=True)
         shutil.rmtree(aside, ignore_errors=True)

@@ -56,7 +56,7 @@ class LoadedRelease:
 def load_release(
     store: Store, release_id: str, cache: Path, *, key: bytes | None = None
 ) -> LoadedRelease:
-    """Fetch into `cache`/<release_id>, verify, then open; raises IntegrityError, EncoderMismatch."""
+    """Fetch into `cache`/<release_id>, verify, open; raises IntegrityError, EncoderMismatch."""
     directory = cache / release_id
     materialise(store, release_id, directory, key=key)
     encoder = load_encoder(directory / "encoder")

@@ -1,7 +1,6 @@
 """Whatever is killed, starved or overtaken: readers see a whole release, and a re-run succeeds."""
 
 import json
-import os
 import shutil
 import signal
 import stat
@@ -38,7 +37,7 @@ def run(*arguments):
 
 
 def served(store, cache):
-    """What a reader finds: the release_id and its index's live documents; None without a channel."""
+    """What a reader finds: the release_id and its index's live documents; None without channel."""
     channel = store.read_channel("production")
     if channel is None:
         return None
@@ -140,7 +139,7 @@ def test_a_read_only_store_is_one_clear_sentence_and_still_serves(first, retrain
         moved = type(retrained)(
             folders / "encoder", folders / "index", folders / "references", retrained.catalogue
         )
-        os.chmod(place, 0o755)
+        Path(place).chmod(0o755)
         for path in [store.root, *store.root.rglob("*"), folders, *folders.rglob("*")]:
             path.chmod(0o555 if path.is_dir() else 0o444)
         try:

@@ -1,4 +1,3 @@
-import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
@@ -98,7 +97,7 @@ def test_callers_that_start_together_share_one_folder(store, serving, tmp_path):
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(start, range(8))) == {serving.encoder.digest}
-    assert os.listdir(directory.parent) == ["release"]
+    assert [path.name for path in directory.parent.iterdir()] == ["release"]
 
 
 def test_a_file_where_the_folder_should_be_is_left_alone(store, serving, tmp_path):
