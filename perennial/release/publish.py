@@ -12,7 +12,8 @@ from perennial.release.canonical import parse_utc, utc_text
 from perennial.release.channel import Channel, check_channel, promoted, resumed, rolled_back
 from perennial.release.describe import describe
 from perennial.release.manifest import Manifest, read_manifest
-from perennial.release.store import PendingNote, Store, missing_objects
+from perennial.release.store import PendingNote, Store
+from perennial.release.whole import intact, present
 
 
 def publish(
@@ -77,7 +78,7 @@ def promote(
     current = read_checked_channel(store, channel_name, key=key)
     if current is not None and current.stable == release_id:
         return current
-    manifest = _kept(store, release_id, key)
+    manifest = present(store, release_id, key=key)
     new = promoted(
         current,
         release_id,
@@ -106,14 +107,16 @@ def rollback(
 ) -> Channel:
     """Go back and hold: to the previous lineage, the previous `index` of this one, or release `to`.
 
-    It needs nothing of the stable release, which may be the damaged one; raises Refused.
+    It needs nothing of the stable release, which may be the damaged one; raises Refused. Every byte
+    of the target's encoder and index is checked before the channel moves: about a second per
+    gigabyte. A damaged target is passed over, or refused with IntegrityError where it was named.
     """
     current = _existing(store, channel_name, key)
     if to is not None and index:
         raise BadInput("--index finds the release itself; give a release id or --index, not both")
     target = to if to is not None else _previous(store, current, same_lineage=index, key=key)
-    if target != current.stable:
-        _kept(store, target, key)
+    if to is not None and target != current.stable:
+        intact(store, target, key=key)
     write_id = secrets.token_hex(16)
     new = rolled_back(current, target, at=utc_text(now), why=why, who=who, write_id=write_id)
     store.compare_and_swap(channel_name, current, new := new.signed(key))
@@ -150,18 +153,6 @@ def _existing(store: Store, name: str, key: bytes | None) -> Channel:
     return channel
 
 
-def _kept(store: Store, release_id: str, key: bytes | None) -> Manifest:
-    """The manifest of a release whose every object is there; raises BadInput or IntegrityError."""
-    manifest = read_manifest(store.manifest_bytes(release_id), release_id=release_id, key=key)
-    missing = missing_objects(store, manifest.objects().items())
-    if missing:
-        raise IntegrityError(
-            f"release {release_id} lacks {len(missing)} of its objects, first {missing[0]}; "
-            "publish it again, or choose another release"
-        )
-    return manifest
-
-
 def _check_watermark(store: Store, manifest: Manifest, *, stable: str, key: bytes | None) -> None:
     try:
         served = read_manifest(store.manifest_bytes(stable), release_id=stable, key=key)
@@ -182,7 +173,8 @@ def _previous(store: Store, current: Channel, *, same_lineage: bool, key: bytes 
         lineage = read_manifest(data, release_id=current.stable).lineage
     for release_id in reversed(current.standing()[:-1]):
         with contextlib.suppress(BadInput, IntegrityError):  # swept or damaged: look further back
-            if (_kept(store, release_id, key).lineage == lineage) == same_lineage:
+            if (present(store, release_id, key=key).lineage == lineage) == same_lineage:
+                intact(store, release_id, key=key)
                 return release_id
     sought = "index of this lineage" if same_lineage else "lineage"
     raise Refused(

@@ -268,3 +268,25 @@ def test_a_file_that_changes_while_it_is_published_stops_the_publication(store, 
 def test_the_manifest_is_json_that_people_can_read(serving):
     assert json.loads(serving.to_bytes())["release_id"] == serving.release_id
     assert serving.to_bytes().count(b"\n") > 20
+
+
+def flip_a_byte(store, digest):
+    path = store.root / "objects" / digest[7:9] / digest[7:]
+    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+
+
+def test_rollback_reads_its_target_and_skips_one_whose_bytes_are_wrong(store, three):
+    first, second, third = three
+    manifest = read_manifest(store.manifest_bytes(second), release_id=second)
+    flip_a_byte(store, manifest.index.segments[0].vectors.digest)
+    with pytest.raises(IntegrityError, match="damaged in the store"):
+        rollback(store, "production", to=second, **SAID)
+    assert store.read_channel("production").stable == third
+    assert rollback(store, "production", **SAID).stable == first
+
+
+def test_rollback_does_not_mind_references_that_nothing_serves(store, three):
+    _, second, _ = three
+    manifest = read_manifest(store.manifest_bytes(second), release_id=second)
+    flip_a_byte(store, manifest.references.vectors.digest)
+    assert rollback(store, "production", **SAID).stable == second
