@@ -70,14 +70,21 @@ def promote(
     why: str,
     who: str,
     key: bytes | None = None,
+    expected_stable: str | None = None,
 ) -> Channel:
     """Make the release stable; raises Refused, IntegrityError, or Conflict where another was first.
 
-    A release that is stable already stays so without a write: a killed run may ask again.
+    A release that is stable already stays so without a write: a killed run may ask again. With
+    `expected_stable`, the release that this one was compared with, any other stable is Refused.
     """
     current = read_checked_channel(store, channel_name, key=key)
     if current is not None and current.stable == release_id:
         return current
+    if expected_stable is not None and (current is None or current.stable != expected_stable):
+        raise Refused(
+            f"{release_id} was compared with {expected_stable}, but {channel_name} serves "
+            f"{current.stable if current else 'nothing'} since; retrain to compare it with that"
+        )
     manifest = present(store, release_id, key=key)
     new = promoted(
         current,

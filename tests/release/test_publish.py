@@ -163,6 +163,37 @@ def test_a_damaged_stable_does_not_keep_a_whole_release_out(store, publish_tiny,
     assert promote(store, "production", older.release_id, **SAID).stable == older.release_id
 
 
+def test_a_candidate_replaces_only_the_stable_that_it_was_compared_with(
+    store, serving, publish_tiny, reindexed, retrained
+):
+    ours, theirs = publish_tiny(retrained).release_id, publish_tiny(reindexed).release_id
+    compared = serving.release_id
+    promote(store, "production", theirs, **SAID)
+    with pytest.raises(Refused, match=f"compared with {compared}, but production serves {theirs}"):
+        promote(store, "production", ours, expected_stable=compared, **SAID)
+    assert store.read_channel("production").stable == theirs
+    assert promote(store, "production", ours, expected_stable=theirs, **SAID).stable == ours
+    again = promote(store, "production", ours, expected_stable=theirs, **SAID)
+    assert again.generation == 3  # a killed run that asks again is no stranger
+
+
+def test_a_stable_that_moves_after_it_was_looked_at_is_a_conflict(
+    store, serving, publish_tiny, reindexed, retrained
+):
+    ours, theirs = publish_tiny(retrained).release_id, publish_tiny(reindexed).release_id
+
+    class Overtaken(type(store)):
+        def compare_and_swap(self, name, expected, new):
+            promote(store, name, theirs, **SAID)
+            super().compare_and_swap(name, expected, new)
+
+    with pytest.raises(Conflict):
+        promote(
+            Overtaken(store.root), "production", ours, expected_stable=serving.release_id, **SAID
+        )
+    assert store.read_channel("production").stable == theirs
+
+
 def test_rollback_goes_to_the_previous_lineage_and_then_further_back(store, three):
     first, second, third = three
     channel = rollback(store, "production", **SAID)
