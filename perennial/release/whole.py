@@ -1,4 +1,4 @@
-"""Whether a release is still whole: there at a glance, or intact to the last byte that it serves."""
+"""Whether a release is whole: there at a glance, or intact to the last byte that it serves."""
 
 from concurrent.futures import ThreadPoolExecutor
 
