@@ -226,6 +226,13 @@ def test_status_survives_a_damaged_manifest_and_names_it(run, home, releases):
     assert run("status")[0] == 0
 
 
+def test_status_survives_a_damaged_pending_note_and_counts_it(run, home, releases):
+    (home / "store" / "pending" / "rel-00000000000a.json").write_text("{")
+    code, view = run_json(run, "status")
+    assert (code, view["pending"]) == (0, ["rel-00000000000a"])
+    assert "unfinished" in run("status")[1]
+
+
 def test_with_a_key_in_the_environment_an_unsigned_channel_is_refused(run, releases, monkeypatch):
     monkeypatch.setenv("PERENNIAL_SIGNING_KEY", "a key")
     for arguments in (["status"], ["rollback"], ["search", "word1"]):

@@ -86,10 +86,17 @@ class LocalStore:
             path.unlink(missing_ok=True)
             sync_folder(path.parent)
 
+    def pending_ids(self) -> list[str]:
+        """The release ids of all notes, sorted, whatever stands in them."""
+        return self._names_in("pending", _RELEASE_ID)
+
     def pending(self) -> list[PendingNote]:
-        """Every note, by release_id."""
-        paths = sorted(self.root.glob("pending/rel-*.json"))
-        return [read_pending_note(path.read_bytes()) for path in paths]
+        """Every note, by release_id; one that is withdrawn meanwhile is left out."""
+        notes = []
+        for release_id in self.pending_ids():
+            with contextlib.suppress(FileNotFoundError):
+                notes.append(read_pending_note(self._named("pending", release_id).read_bytes()))
+        return notes
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Keep the manifest; every object that it names must be there already."""
@@ -110,13 +117,11 @@ class LocalStore:
 
     def release_ids(self) -> list[str]:
         """Every release, sorted by id."""
-        found = (path.stem for path in self.root.glob("releases/rel-*.json"))
-        return sorted(name for name in found if _RELEASE_ID.fullmatch(name))
+        return self._names_in("releases", _RELEASE_ID)
 
     def channel_names(self) -> list[str]:
         """Every channel, sorted."""
-        found = (path.stem for path in self.root.glob("channels/*.json"))
-        return sorted(name for name in found if _CHANNEL.fullmatch(name))
+        return self._names_in("channels", _CHANNEL)
 
     def read_channel(self, name: str) -> Channel | None:
         """The channel as it is now, None before its first write."""
@@ -159,6 +164,10 @@ class LocalStore:
         if match is None:
             raise BadInput(f"{digest!r} is not a digest; write sha256: and 64 hex digits")
         return self.root / "objects" / match[1] / f"{match[1]}{match[2]}"
+
+    def _names_in(self, folder: str, kind: re.Pattern[str]) -> list[str]:
+        found = (path.stem for path in self.root.glob(f"{folder}/*.json"))
+        return sorted(name for name in found if kind.fullmatch(name))
 
     def _named(self, folder: str, release_id: str) -> Path:
         if _RELEASE_ID.fullmatch(release_id) is None:

@@ -24,7 +24,7 @@ def overview(store: Store, channel_name: str, *, key: bytes | None) -> dict[str,
         "name": channel_name,
         "channel": None if channel is None else json.loads(channel.to_bytes()),
         "releases": releases,
-        "pending": [note.release_id for note in store.pending()],
+        "pending": store.pending_ids(),
     }
 
 

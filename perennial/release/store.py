@@ -63,6 +63,9 @@ class Store(Protocol):
     def clear_pending(self, release_id: str) -> None:
         """Withdraw the note, if there is one."""
 
+    def pending_ids(self) -> list[str]:
+        """The release ids of all notes, sorted, whatever stands in them."""
+
     def pending(self) -> list[PendingNote]:
         """Every note, by release_id."""
 

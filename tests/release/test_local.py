@@ -110,6 +110,16 @@ def test_a_pending_note_comes_back_until_it_is_withdrawn(store):
     assert store.pending() == []
 
 
+def test_a_note_that_is_withdrawn_while_all_are_read_is_left_out(store):
+    class Watched(LocalStore):
+        def pending_ids(self):
+            return [A, *super().pending_ids()]
+
+    note = PendingNote(1, B, "2026-01-05T12:00:00Z", (NOWHERE,))
+    store.write_pending(note)
+    assert Watched(store.root).pending() == [note]
+
+
 def test_the_second_of_two_swaps_from_one_state_conflicts_and_changes_nothing(store):
     ours, theirs = swap_to(None, A), swap_to(None, B, who="the others")
     store.compare_and_swap("production", None, theirs)
