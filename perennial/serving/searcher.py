@@ -81,8 +81,8 @@ class Searcher:
         return self._loaded.search_many(queries, k)
 
     def refresh(self) -> bool:
-        """Look at the channel now: True where a new release came in; an unreachable store, a
-        damaged release or a foreign signature leaves the old one serving, and `problem` says so."""
+        """Look at the channel now: True where a new release came in; whatever keeps it out leaves
+        the old one serving, is tried ever more rarely, and stands in `problem`."""
         with self._refreshing:
             return self._follow()
 
@@ -100,11 +100,14 @@ class Searcher:
             if moved:
                 self._loaded = load_release(self._store, stable, self._cache, key=self._key)
             self._failures, self._problem = 0, None
-        # Whatever the store holds, a searcher that could answer goes on answering.
-        except (PerennialError, OSError, ValueError, RuntimeError, MemoryError) as error:
-            if self._problem != str(error):
-                _log.warning("keeping %s: %s", self._loaded.release_id, error)
-            self._failures, self._problem, moved = self._failures + 1, str(error), False
+        # Whatever the store holds and whichever library trips over it, a query must not pay for it:
+        # a searcher that could answer goes on answering.
+        except Exception as error:  # noqa: BLE001
+            unforeseen = "" if isinstance(error, PerennialError) else f"{type(error).__name__}: "
+            problem = f"{unforeseen}{error}"
+            if self._problem != problem:
+                _log.warning("keeping %s: %s", self._loaded.release_id, problem)
+            self._failures, self._problem, moved = self._failures + 1, problem, False
         wait = self._poll_seconds * 2 ** min(self._failures, 16)
         self._poll_at = self._clock() + min(wait, max(_LONGEST_WAIT_SECONDS, self._poll_seconds))
         return moved

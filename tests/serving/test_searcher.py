@@ -208,6 +208,26 @@ def test_a_release_that_cannot_come_in_is_tried_ever_more_rarely(store, tmp_path
     assert waits[:8] == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
+def test_what_nobody_foresaw_stays_away_from_the_query_and_is_tried_ever_more_rarely(
+    store, tmp_path, clock
+):
+    looks = []
+
+    class Odd(type(store)):
+        def read_channel(self, name):
+            looks.append(clock.now)
+            if len(looks) > 1:
+                raise KeyError("weight")
+            return super().read_channel(name)
+
+    searcher = Searcher.open(Odd(store.root), "production", tmp_path / "cache", 1.0, clock=clock)
+    for second in range(30):
+        clock.now = float(second)
+        assert searcher.search("word7").hits[0].doc_id == "first-7"
+    assert searcher.problem == "KeyError: 'weight'"
+    assert looks == [0, 1, 3, 7, 15]
+
+
 def test_opening_on_a_damaged_release_is_refused_before_it_is_parsed(store, first, tmp_path):
     manifest = publish_folders(store, first)
     for file in (manifest.index.segments[0].vectors, manifest.encoder.files[-1]):
