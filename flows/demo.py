@@ -1,7 +1,6 @@
 """The demo: a search that people use, and three rounds in which it learns from their clicks."""
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -84,6 +83,8 @@ def _retrain(screen: "Screen") -> None:
 
 def claim(home: Path) -> None:
     """Makes the folder ours; raises BadInput where it holds what no demo made."""
+    from tasks.notes import write_json
+
     try:
         if (home / MARK).exists() and (home / "summary.json").exists():
             shutil.rmtree(home)
@@ -93,7 +94,7 @@ def claim(home: Path) -> None:
                 "empty folder."
             )
         home.mkdir(parents=True, exist_ok=True)
-        (home / MARK).write_text(json.dumps({"format_version": 1, "made_by": "flows.demo"}))
+        write_json(home / MARK, {"format_version": 1, "made_by": "flows.demo"})
     except OSError as error:
         raise PlaceUnusable(f"cannot use {home}: {error.strerror}; name another folder.") from error
 

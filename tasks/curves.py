@@ -7,6 +7,7 @@ from typing import Any
 
 from mlflow.entities import Metric
 
+from tasks.notes import write_note
 from tasks.tracking import MAX_METRICS, tracker
 
 NOT_CURVES = {"step", "total"}
@@ -34,7 +35,7 @@ class CurveTail:
             batch = metrics[start : start + MAX_METRICS]
             tracker(self._uri).log_batch(self._run_id, metrics=batch)
         self._last = int(rows[-1]["step"])
-        self._mark.write_text(str(self._last))
+        write_note(self._mark, str(self._last))
 
     def _new_rows(self) -> list[dict[str, Any]]:
         if not self._progress.exists():

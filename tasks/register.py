@@ -9,6 +9,7 @@ from perennial.quality.decision import Decision
 from perennial.release.publish import publish
 from perennial.workspace import Workspace, signing_key
 from tasks.artifacts import as_markdown, show_release
+from tasks.notes import write_note
 from tasks.provenance import provenance
 from tasks.registry import MODEL, register_version
 from tasks.run import Run
@@ -62,8 +63,7 @@ def _published_at(workspace: Workspace) -> datetime:
     """The first attempt's time: an id must not change because a run was continued."""
     path = workspace.work("register") / "published_at"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(datetime.now(UTC).isoformat(timespec="seconds"))
+        write_note(path, datetime.now(UTC).isoformat(timespec="seconds"))
     return datetime.fromisoformat(path.read_text())
 
 

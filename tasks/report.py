@@ -9,6 +9,7 @@ from prefect.logging import get_run_logger
 from perennial.quality.decision import Decision
 from perennial.report.page import plots, render
 from tasks.artifacts import show_page
+from tasks.notes import write_note
 from tasks.run import Run
 from tasks.seconds import rooms, seconds_of
 from tasks.step import step
@@ -23,8 +24,7 @@ def report(run: Run, decision: Decision) -> Path:
     page = run.workspace.work("report") / "report.html"
     with rooms(run.workspace, "report"):
         view = gather(run, decision, now=now, links=where_to_look(run))
-        page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(render(view), encoding="utf-8")
+        write_note(page, render(view))
         drawn = plots(view)
     client = tracker(run.places.tracking_uri)
     client.log_artifact(run.tracked, str(page))

@@ -16,6 +16,7 @@ from perennial.model.digest import file_digest
 from perennial.params import Params, load_params
 from perennial.release.local import LocalStore
 from perennial.workspace import Places, Workspace
+from tasks.notes import write_json
 from tasks.seconds import add_wall, forget_seconds
 from tasks.tracking import log_params, start_run, tracker
 from tasks.workspace import alone_in, code_commit
@@ -47,8 +48,7 @@ class Run:
     def note(self, step: str, name: str, value: dict[str, Any]) -> Path:
         """Writes what a step found to work/<step>/<name>.json."""
         path = self.workspace.work(step) / f"{name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"format_version": 1, **value}, indent=1) + "\n")
+        write_json(path, {"format_version": 1, **value})
         return path
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from perennial.workspace import Workspace
+from tasks.notes import write_json
 
 
 def forget_seconds(workspace: Workspace, *, keep: str) -> None:
@@ -58,8 +59,7 @@ def _add(workspace: Workspace, step: str, kind: str, seconds: float) -> None:
     path = workspace.work(step) / "seconds.json"
     measured = _read(path)
     measured[kind] = round(measured.get(kind, 0.0) + seconds, 3)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(measured))
+    write_json(path, measured)
 
 
 def _read(path: Path) -> dict[str, float]:

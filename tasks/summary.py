@@ -1,12 +1,12 @@
 """demo/summary.json: what was decided, what each round gained, and what it all took."""
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 from perennial.release.local import LocalStore
 from perennial.workspace import Places, Workspace
+from tasks.notes import write_json
 from tasks.seconds import seconds_of
 from tasks.view import ended
 
@@ -36,5 +36,5 @@ def write_summary(
         "peak_memory_mb": round(peak_memory_mb),
         "releases": [move.to for move in channel.history] if channel else [],
     }
-    (places.home / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    write_json(places.home / "summary.json", summary)
     return summary

@@ -11,6 +11,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 
+from tasks.notes import write_json
+
 EXPERIMENT = "retrain"
 MAX_METRICS, MAX_PARAMS, MAX_CHARACTERS = 1000, 100, 500  # of one batch; of one value
 
@@ -39,8 +41,7 @@ def start_run(uri: str, *, home: Path, note: Path, name: str, tags: Mapping[str,
     else:
         experiment_id = experiment.experiment_id
     run_id = str(client.create_run(experiment_id, run_name=name, tags=dict(tags)).info.run_id)
-    note.parent.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps({"uri": uri, "run_id": run_id}))
+    write_json(note, {"uri": uri, "run_id": run_id})
     return run_id
 
 

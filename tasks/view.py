@@ -24,7 +24,7 @@ def gather(
     artifacts, seconds = run.workspace.artifacts("evaluate"), seconds_of(run.workspace)
     title_of = titles(run.workspace)
     best, worst = gained_and_lost(
-        run.workspace, metric=run.params.gate.metric, examples=run.params.evaluate.examples
+        run.workspace, metric=run.params.gate.metric, examples=run.params.report.examples
     )
     candidate = _note(run, "register", "candidate")
     return ReportView(
