@@ -49,7 +49,10 @@ def mine(run: Run) -> StageRun:
 def train(run: Run) -> StageRun:
     """Triplets to an encoder; its curves appear in the tracker while it trains."""
     follow = CurveTail(
-        run.places.tracking_uri, run.tracked, run.workspace.work("train") / "progress.jsonl"
+        run.places.tracking_uri,
+        run.tracked,
+        run.workspace.work("train") / "progress.jsonl",
+        warn=get_run_logger().warning,
     )
     return _bring_up_to_date(run, "train", 24 * 60, follow)
 

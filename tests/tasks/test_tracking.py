@@ -54,7 +54,7 @@ def test_curves_are_followed_line_by_line_and_no_step_is_logged_twice(
     tracking_uri, run_id, tmp_path
 ):
     progress = tmp_path / "progress.jsonl"
-    tail = CurveTail(tracking_uri, run_id, progress)
+    tail = CurveTail(tracking_uri, run_id, progress, warn=pytest.fail)
     tail()  # training has not begun
     lines = [json.dumps({"step": i, "epoch": 0, "loss": 1.0 / (i + 1)}) + "\n" for i in range(6)]
     progress.write_text("".join(lines[:2]) + lines[2][:5])
@@ -65,8 +65,25 @@ def test_curves_are_followed_line_by_line_and_no_step_is_logged_twice(
     assert steps(tracking_uri, run_id) == [0, 1, 2, 3]
     # Killed; the next process continues from the checkpoint at step 2 in a new file.
     progress.write_text("".join(lines[2:]))
-    CurveTail(tracking_uri, run_id, progress)()
+    CurveTail(tracking_uri, run_id, progress, warn=pytest.fail)()
     assert steps(tracking_uri, run_id) == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_tracker_that_is_away_for_a_while_ends_no_training_and_misses_no_step(
+    tracking_uri, run_id, tmp_path
+):
+    progress, said = tmp_path / "progress.jsonl", []
+    tail = CurveTail(tracking_uri, run_id, progress, warn=said.append)
+    lines = [json.dumps({"step": i, "epoch": 0, "loss": 0.5}) + "\n" for i in range(250)]
+    tracker(tracking_uri).delete_run(run_id)  # its metrics are then refused
+    for upto in (100, 200):
+        progress.write_text("".join(lines[:upto]))
+        tail()
+    assert len(said) == 1 and "curves wait for the tracker" in said[0]
+    tracker(tracking_uri).restore_run(run_id)
+    progress.write_text("".join(lines))
+    tail()
+    assert steps(tracking_uri, run_id) == list(range(250))
 
 
 def steps(uri: str, run_id: str) -> list[int]:
