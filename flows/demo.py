@@ -110,7 +110,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         places = Places.from_environment()
         claim(places.home)
-        demo(places, rounds=rounds)
+        from tasks.world import in_words
+
+        with in_words(places.home, places.tracking_uri):
+            demo(places, rounds=rounds)
     except PerennialError as error:
         print(f"perennial: {error}", file=sys.stderr)
         return error.exit_code

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Metric
-from mlflow.exceptions import MlflowException
 
 from tasks.notes import write_note
 from tasks.tracking import tracker
+from tasks.world import TRACKER_ERRORS, without_password
 
 NOT_CURVES = {"step", "total"}
 ROWS = 100  # of one batch, which takes a thousand numbers
@@ -37,9 +37,10 @@ class CurveTail:
         rows, read_to = self._new_rows()
         try:
             self._log([row for row in rows if int(row["step"]) > self._last])
-        except MlflowException as error:
+        except TRACKER_ERRORS as error:
+            said = without_password(str(error))
             if not self._warned:
-                self._warn(f"the curves wait for the tracker, which does not answer: {error}")
+                self._warn(f"the curves wait for the tracker, which does not answer: {said}")
             self._warned = True
         else:
             self._offset = read_to

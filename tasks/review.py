@@ -2,7 +2,6 @@
 
 import time
 
-from mlflow.exceptions import MlflowException
 from prefect.logging import get_run_logger
 
 from perennial.quality.decision import Decision
@@ -11,6 +10,7 @@ from tasks.registry import MODEL, REJECTED, answer_of_review
 from tasks.run import Run
 from tasks.step import step
 from tasks.tracking import tracker
+from tasks.world import TRACKER_ERRORS, without_password
 
 POLL_SECONDS = 5.0
 
@@ -37,8 +37,10 @@ def _wait(run: Run, hours: float, poll_seconds: float) -> Decision:
     while True:
         try:
             answer = answer_of_review(client, version, digest)
-        except MlflowException as error:
-            log.warning("the tracker does not answer, asking again: %s", error)
+        except TRACKER_ERRORS as error:
+            log.warning(
+                "the tracker does not answer, asking again: %s", without_password(str(error))
+            )
             answer = None
         if answer is True:
             return Decision(

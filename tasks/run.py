@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from mlflow.exceptions import MlflowException
+from prefect.logging import get_logger
 
-from perennial.errors import Refused
 from perennial.model.digest import file_digest
 from perennial.params import Params, load_params
 from perennial.release.local import LocalStore
@@ -20,6 +19,7 @@ from tasks.notes import write_json
 from tasks.seconds import add_wall, forget_seconds
 from tasks.tracking import log_params, start_run, tracker
 from tasks.workspace import alone_in, code_commit
+from tasks.world import TRACKER_ERRORS, in_words, without_password
 
 
 @dataclass(frozen=True)
@@ -56,44 +56,52 @@ class Run:
 def working_in(workspace: Workspace, channel: str) -> Iterator[Run]:
     """The run of this workspace, alone in it and tracked from its start to its end, good or bad."""
     places = Places.from_environment()
-    with alone_in(workspace):
+    with in_words(workspace.root, places.tracking_uri), alone_in(workspace):
         began = time.monotonic()
         forget_seconds(workspace, keep="snapshot")
         tracked = _track(workspace, places)
         add_wall(workspace, "track", time.monotonic() - began)
-        client = tracker(places.tracking_uri)
+        uri = places.tracking_uri
         try:
             yield Run(workspace, places, load_params(workspace.params), channel, tracked)
         except Exception as error:
-            client.set_tag(tracked, "failure", str(error)[:5000])
-            client.set_terminated(tracked, "FAILED")
+            _end(uri, tracked, "FAILED", failure=without_password(str(error))[:5000])
             raise
         except BaseException:
-            client.set_terminated(tracked, "KILLED")
+            _end(uri, tracked, "KILLED")
             raise
-        client.set_terminated(tracked, "FINISHED")
+        _end(uri, tracked, "FINISHED")
+
+
+def _end(uri: str, tracked: str, status: str, **tags: str) -> None:
+    """Tells the tracker; one that is away at this moment must not hide how the run ended."""
+    try:
+        for name, value in tags.items():
+            tracker(uri).set_tag(tracked, name, value)
+        tracker(uri).set_terminated(tracked, status)
+    except (*TRACKER_ERRORS, OSError) as error:
+        get_logger("tracker").warning(
+            "run %s %s, but the tracker was not told: %s",
+            tracked,
+            status.lower(),
+            without_password(str(error)),
+        )
 
 
 def _track(workspace: Workspace, places: Places) -> str:
     snapshot = json.loads((workspace.snapshot / "snapshot.json").read_text())
-    try:
-        run_id = start_run(
-            places.tracking_uri,
-            home=places.home,
-            note=workspace.work("track") / "run.json",
-            name=workspace.root.name,
-            tags={
-                "snapshot": snapshot["digest"],
-                "params": file_digest(workspace.params),
-                "workspace": str(workspace.root),
-                "champion": str(snapshot["champion"]),
-                "code": code_commit() or "not under git",
-            },
-        )
-        log_params(places.tracking_uri, run_id, yaml.safe_load(workspace.params.read_text()))
-    except MlflowException as error:
-        raise Refused(
-            f"the tracker {places.tracking_uri} does not answer: {error}; start it, or unset "
-            "MLFLOW_TRACKING_URI to track in a local database."
-        ) from error
+    run_id = start_run(
+        places.tracking_uri,
+        home=places.home,
+        note=workspace.work("track") / "run.json",
+        name=workspace.root.name,
+        tags={
+            "snapshot": snapshot["digest"],
+            "params": file_digest(workspace.params),
+            "workspace": str(workspace.root),
+            "champion": str(snapshot["champion"]),
+            "code": code_commit() or "not under git",
+        },
+    )
+    log_params(places.tracking_uri, run_id, yaml.safe_load(workspace.params.read_text()))
     return run_id

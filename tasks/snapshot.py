@@ -13,6 +13,7 @@ from perennial.verbs.snapshot import take_snapshot
 from perennial.workspace import Places, Workspace, signing_key
 from tasks.seconds import add_rooms, add_wall
 from tasks.workspace import prepare_workspace
+from tasks.world import in_words
 
 
 @task(name="snapshot", cache_policy=NO_CACHE, persist_result=False)
@@ -41,8 +42,9 @@ def snapshot(params: Path, channel: str) -> Workspace:
         return info.digest
 
     workspace = prepare_workspace(places.runs, places.cache, params, freeze)
-    (workspace.work("snapshot") / "seconds.json").unlink(missing_ok=True)
-    add_rooms(workspace, "snapshot", frozen)
-    add_wall(workspace, "snapshot", time.monotonic() - began)
+    with in_words(workspace.root, places.tracking_uri):
+        (workspace.work("snapshot") / "seconds.json").unlink(missing_ok=True)
+        add_rooms(workspace, "snapshot", frozen)
+        add_wall(workspace, "snapshot", time.monotonic() - began)
     get_run_logger().info("the workspace is %s", workspace.root)
     return workspace

@@ -12,6 +12,7 @@ from perennial.errors import PerennialError
 from tasks.repro import StageBroke
 from tasks.run import Run
 from tasks.seconds import wall
+from tasks.world import TrackerAway, in_words
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,7 +28,10 @@ def step(
     ) -> "Task[Concatenate[Run, P], R]":
         @wraps(function)
         def measured(run: Run, *args: P.args, **kwargs: P.kwargs) -> R:
-            with wall(run.workspace, name):
+            with (
+                in_words(run.workspace.root, run.places.tracking_uri),
+                wall(run.workspace, name),
+            ):
                 return function(run, *args, **kwargs)
 
         return task(
@@ -45,4 +49,4 @@ def step(
 def can_pass(task: "Task[..., Any]", task_run: TaskRun, state: State[Any]) -> bool:
     """False for what trying again cannot change: a refusal, bad input, bytes that are not whole."""
     error = state.result(raise_on_failure=False)
-    return isinstance(error, StageBroke) or not isinstance(error, PerennialError)
+    return isinstance(error, StageBroke | TrackerAway) or not isinstance(error, PerennialError)

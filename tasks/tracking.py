@@ -21,7 +21,9 @@ MAX_METRICS, MAX_PARAMS, MAX_CHARACTERS = 1000, 100, 500  # of one batch; of one
 def tracker(uri: str) -> MlflowClient:
     """The client of a tracking server or of a local database, made where it is missing."""
     if uri.startswith("sqlite:///"):
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        path = Path(uri.removeprefix("sqlite:///"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("ab").close()  # MLflow would try for two minutes to open what it cannot
     return MlflowClient(uri)
 
 

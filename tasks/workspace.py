@@ -40,15 +40,10 @@ def prepare_workspace(
 
     `take_snapshot(folder)` fills the folder and returns its digest. Raises PlaceUnusable.
     """
+    incoming: Path | None = None
     try:
         runs.mkdir(parents=True, exist_ok=True)
         incoming = Path(tempfile.mkdtemp(prefix=".incoming-", dir=runs))
-    except OSError as error:
-        raise PlaceUnusable(
-            f"cannot prepare a run in {runs}: {error.strerror}; make it writable, or set "
-            "PERENNIAL_RUNS."
-        ) from error
-    try:
         snapshot_digest = take_snapshot(incoming / "snapshot")
         for package in CODE:
             folder = Path(package.__path__[0])
@@ -63,8 +58,14 @@ def prepare_workspace(
         if not root.exists():
             incoming.rename(root)
         return Workspace(root)
+    except OSError as error:
+        raise PlaceUnusable(
+            f"cannot prepare a run in {runs}: {error.strerror or error}; free some space or make "
+            "it writable, or set PERENNIAL_RUNS, then start again."
+        ) from error
     finally:
-        shutil.rmtree(incoming, ignore_errors=True)
+        if incoming is not None:
+            shutil.rmtree(incoming, ignore_errors=True)
 
 
 def _name(folder: Path, snapshot_digest: str) -> str:

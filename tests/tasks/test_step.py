@@ -3,9 +3,10 @@
 import pytest
 from prefect.states import Failed
 
-from perennial.errors import BadInput, IntegrityError, Refused
+from perennial.errors import BadInput, IntegrityError, PlaceUnusable, Refused
 from tasks.repro import StageBroke
 from tasks.step import can_pass
+from tasks.world import TrackerAway
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,8 @@ from tasks.step import can_pass
         (BadInput("an empty log"), False),
         (IntegrityError("a flipped bit"), False),
         (StageBroke("killed by the kernel"), True),
+        (TrackerAway("it restarts"), True),
+        (PlaceUnusable("full"), False),
         (ConnectionError("the tracker is down"), True),
     ],
 )

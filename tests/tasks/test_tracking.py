@@ -1,11 +1,15 @@
 """The tracked run: one per workspace, however often continued; params, metrics and curves."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from perennial.errors import BadInput
+from perennial.workspace import Workspace
 from tasks.curves import CurveTail
+from tasks.run import working_in
 from tasks.tracking import flattened, log_metrics, log_params, start_run, tracker
 
 pytestmark = pytest.mark.slow
@@ -88,6 +92,23 @@ def test_a_tracker_that_is_away_for_a_while_ends_no_training_and_misses_no_step(
 
 def steps(uri: str, run_id: str) -> list[int]:
     return sorted(point.step for point in tracker(uri).get_metric_history(run_id, "train/loss"))
+
+
+def test_a_tracker_that_is_gone_at_the_end_does_not_hide_what_ended_the_run(
+    tmp_path, fresh_workspace, monkeypatch
+):
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    root = tmp_path / "run"
+    shutil.copytree(fresh_workspace, root)
+    with (
+        pytest.raises(BadInput, match="no click"),
+        working_in(Workspace(root), "production") as run,
+    ):
+        tracker(run.places.tracking_uri).delete_run(run.tracked)  # it then refuses every tag
+        raise BadInput("no click")
+    with working_in(Workspace(root), "production") as run:
+        assert tracker(run.places.tracking_uri).get_run(run.tracked).info.status == "RUNNING"
 
 
 def test_a_nested_mapping_is_joined_and_an_empty_one_is_a_leaf():

@@ -1,6 +1,8 @@
 """A workspace per retrain: named by its input, alone, and complete enough to run by itself."""
 
+import errno
 import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,16 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(PlaceUnusable, match=r"runs.*PERENNIAL_RUNS"):
         prepare(tmp_path)
+
+
+def test_a_disk_that_fills_up_while_the_code_is_copied_is_told_and_leaves_nothing(tmp_path):
+    def fill(folder: Path) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+    (tmp_path / "params.yaml").write_text("")
+    with pytest.raises(PlaceUnusable, match=r"No space left.*start again"):
+        prepare_workspace(tmp_path / "runs", tmp_path / "cache", tmp_path / "params.yaml", fill)
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 def test_a_second_process_is_refused_and_told_who_works_there(tmp_path):
