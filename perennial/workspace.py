@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from perennial.errors import BadInput
@@ -48,7 +48,7 @@ class Places:
     source: Path
     runs: Path
     cache: Path
-    tracking_uri: str
+    tracking_uri: str = field(repr=False)  # it may hold a password
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Places":

@@ -13,6 +13,7 @@ from perennial.report.table import comparison_table
 from perennial.report.words import OUTCOMES, duration, interval, number, signed
 from perennial.workspace import Places, Workspace
 from tasks.examples import gained_and_lost
+from tasks.tracking import where_to_look
 from tasks.view import ended
 
 METRIC = "ndcg@10"
@@ -89,12 +90,11 @@ def _answer(answers: list[tuple[str, str, bool]], row: int) -> str:
 
 
 def _show_places(places: Places, page: Path, console: Console) -> None:
-    uri, home = places.tracking_uri, f"PERENNIAL_HOME={places.home}"
-    tracker = f"mlflow ui --backend-store-uri {uri}" if uri.startswith("sqlite:") else uri
+    home = f"PERENNIAL_HOME={places.home}"
     rows = [
         ("The report of the last round", page),
         ("Its validation", page.parents[1] / "validate" / "report.html"),
-        ("Runs, curves and the registry", tracker),
+        ("Runs, curves and the registry", where_to_look(places.tracking_uri)),
         ("What production serves", f"{home} perennial status"),
         ("Ask it something", f'{home} perennial search "sort an array"'),
     ]

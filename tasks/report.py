@@ -13,7 +13,7 @@ from tasks.notes import write_note
 from tasks.run import Run
 from tasks.seconds import rooms, seconds_of
 from tasks.step import step
-from tasks.tracking import log_metrics, tracker
+from tasks.tracking import log_metrics, tracker, where_to_look
 from tasks.view import gather
 
 
@@ -23,7 +23,7 @@ def report(run: Run, decision: Decision) -> Path:
     now = datetime.now(UTC)
     page = run.workspace.work("report") / "report.html"
     with rooms(run.workspace, "report"):
-        view = gather(run, decision, now=now, links=where_to_look(run))
+        view = gather(run, decision, now=now, links=links(run))
         write_note(page, render(view))
         drawn = plots(view)
     client = tracker(run.places.tracking_uri)
@@ -42,12 +42,11 @@ def report(run: Run, decision: Decision) -> Path:
     return page
 
 
-def where_to_look(run: Run) -> list[tuple[str, str]]:
+def links(run: Run) -> list[tuple[str, str]]:
     """Name and command or place of everything else that there is to see."""
-    uri, validation = run.places.tracking_uri, run.workspace.work("validate") / "report.html"
-    ui = f"mlflow ui --backend-store-uri {uri}" if uri.startswith("sqlite:") else uri
+    validation = run.workspace.work("validate") / "report.html"
     return [
-        ("The run and the registry", ui),
+        ("The run and the registry", where_to_look(run.places.tracking_uri)),
         ("The validation", str(validation)),
         ("The workspace", str(run.workspace.root)),
         ("What production serves", "perennial status"),

@@ -1,5 +1,6 @@
 """The MLflow run of a retrain: its parameters, metrics with intervals, live curves and pages."""
 
+import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 
 from tasks.notes import write_json
+from tasks.world import without_password
 
 EXPERIMENT = "retrain"
 MAX_METRICS, MAX_PARAMS, MAX_CHARACTERS = 1000, 100, 500  # of one batch; of one value
@@ -20,11 +22,16 @@ MAX_METRICS, MAX_PARAMS, MAX_CHARACTERS = 1000, 100, 500  # of one batch; of one
 @cache
 def tracker(uri: str) -> MlflowClient:
     """The client of a tracking server or of a local database, made where it is missing."""
-    if uri.startswith("sqlite:///"):
+    if _is_local(uri):
         path = Path(uri.removeprefix("sqlite:///"))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.open("ab").close()  # MLflow would try for two minutes to open what it cannot
     return MlflowClient(uri)
+
+
+def where_to_look(uri: str) -> str:
+    """What a person opens: the address without its password, or a command for a local database."""
+    return f"mlflow ui --backend-store-uri {uri}" if _is_local(uri) else without_password(uri)
 
 
 def start_run(uri: str, *, home: Path, note: Path, name: str, tags: Mapping[str, str]) -> str:
@@ -32,18 +39,18 @@ def start_run(uri: str, *, home: Path, note: Path, name: str, tags: Mapping[str,
     client = tracker(uri)
     if note.exists():
         remembered = json.loads(note.read_text())
-        if remembered["uri"] == uri and _exists(client, remembered["run_id"]):
+        if remembered.get("tracker") == _name(uri) and _exists(client, remembered["run_id"]):
             client.update_run(remembered["run_id"], status="RUNNING")
             return str(remembered["run_id"])
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
-        local = uri.startswith("sqlite:///")  # a server keeps its artifacts where it was told to
-        artifacts = (home / "mlflow" / "artifacts").as_uri() if local else None
+        # A server keeps its artifacts where it was told to.
+        artifacts = (home / "mlflow" / "artifacts").as_uri() if _is_local(uri) else None
         experiment_id = client.create_experiment(EXPERIMENT, artifact_location=artifacts)
     else:
         experiment_id = experiment.experiment_id
     run_id = str(client.create_run(experiment_id, run_name=name, tags=dict(tags)).info.run_id)
-    write_json(note, {"uri": uri, "run_id": run_id})
+    write_json(note, {"format_version": 1, "tracker": _name(uri), "run_id": run_id})
     return run_id
 
 
@@ -76,6 +83,15 @@ def flattened(
             yield from flattened(item, separator, name)
         else:
             yield name, item
+
+
+def _is_local(uri: str) -> bool:
+    return uri.startswith("sqlite:///")
+
+
+def _name(uri: str) -> str:
+    """Tells trackers apart in a file that anybody may read; a new password is no new tracker."""
+    return "sha256:" + hashlib.sha256(without_password(uri).encode()).hexdigest()
 
 
 def _exists(client: MlflowClient, run_id: str) -> bool:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from perennial.errors import BadInput
-from perennial.workspace import Workspace
+from perennial.workspace import Places, Workspace
 from tasks.curves import CurveTail
 from tasks.run import working_in
-from tasks.tracking import flattened, log_metrics, log_params, start_run, tracker
+from tasks.tracking import flattened, log_metrics, log_params, start_run, tracker, where_to_look
 
 pytestmark = pytest.mark.slow
 
@@ -35,8 +35,27 @@ def test_a_continued_run_is_the_same_run(tracking_uri, tracking_home, tmp_path):
 
 def test_a_run_of_another_tracker_is_not_continued(tracking_uri, tracking_home, tmp_path):
     note = tmp_path / "run.json"
-    note.write_text(json.dumps({"uri": "http://elsewhere", "run_id": "0" * 32}))
+    note.write_text(json.dumps({"tracker": "sha256:00", "run_id": "0" * 32}))
     assert begin(tracking_uri, tracking_home, note) != "0" * 32
+
+
+def test_a_password_stays_out_of_everything_that_is_written_or_shown(tmp_path):
+    uri = "https://anna:secret@mlflow.example:5000"
+    environment = {"PERENNIAL_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": uri}
+    places = Places.from_environment(environment)
+    assert where_to_look(places.tracking_uri) == "https://mlflow.example:5000"
+    assert "secret" not in repr(places)
+
+
+def test_the_note_of_a_run_names_its_tracker_by_a_digest_only(
+    tracking_uri, tracking_home, tmp_path
+):
+    note = tmp_path / "run.json"
+    begin(tracking_uri, tracking_home, note)
+    remembered = json.loads(note.read_text())
+    assert remembered.keys() == {"format_version", "tracker", "run_id"}
+    assert remembered["tracker"].startswith("sha256:")
+    assert str(tracking_home) not in note.read_text()
 
 
 def test_artifacts_of_a_local_tracker_lie_below_home(tracking_uri, tracking_home, run_id):

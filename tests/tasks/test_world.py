@@ -1,4 +1,4 @@
-"""What a full disk or an absent tracker does to a step: a sentence, and another try where it helps."""
+"""What a full disk or an absent tracker does to a step: a sentence, and a retry where it helps."""
 
 import errno
 import os
