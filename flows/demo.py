@@ -4,7 +4,6 @@ import argparse
 import os
 import shutil
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,17 +29,18 @@ def demo(places: Places, *, rounds: int) -> None:
     from tasks.screen import Screen
     from tasks.server import prefect_server
     from tasks.summary import write_summary
+    from tasks.totals import RunningTotals
     from tasks.verb import run_verb
     from tasks.workspace import checkout
 
-    screen, verbs, began = Screen(Console()), dict[str, float](), time.monotonic()
+    screen, totals, memory = Screen(Console()), RunningTotals(places.home / MARK), PeakMemory()
 
     def verb(*arguments: str) -> None:
-        spent = run_verb(screen, *arguments, checkout=checkout())
-        verbs[arguments[0]] = verbs.get(arguments[0], 0.0) + spent
+        totals.add(arguments[0], run_verb(screen, *arguments, checkout=checkout()))
+        totals.save(peak_memory_mb=memory.megabytes)
 
     with (
-        PeakMemory() as memory,
+        memory,
         prefect_server(places.home / "prefect.log") as wait_for_server,
         ThreadPoolExecutor(1) as meanwhile,
     ):
@@ -59,8 +59,13 @@ def demo(places: Places, *, rounds: int) -> None:
             ready.result()
             if len(list(places.runs.glob("*/work/report/summary.json"))) < number:
                 _retrain(screen)
+            totals.save(peak_memory_mb=memory.megabytes)
+    totals.save(peak_memory_mb=memory.megabytes)
     summary = write_summary(
-        places, verbs=verbs, total_seconds=time.monotonic() - began, peak_memory_mb=memory.megabytes
+        places,
+        verbs=totals.verbs,
+        total_seconds=totals.seconds,
+        peak_memory_mb=totals.peak_memory_mb,
     )
     show_end(places, summary, Console())
 
@@ -94,7 +99,8 @@ def claim(home: Path) -> None:
                 "empty folder."
             )
         home.mkdir(parents=True, exist_ok=True)
-        write_json(home / MARK, {"format_version": 1, "made_by": "flows.demo"})
+        if not (home / MARK).exists():  # else it holds what the demo has taken so far
+            write_json(home / MARK, {"format_version": 1, "made_by": "flows.demo"})
     except OSError as error:
         raise PlaceUnusable(f"cannot use {home}: {error.strerror}; name another folder.") from error
 

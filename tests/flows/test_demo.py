@@ -14,6 +14,7 @@ from perennial.workspace import Places
 from tasks.closing import show_end
 from tasks.memory import PeakMemory, tree_megabytes
 from tasks.summary import write_summary
+from tasks.totals import RunningTotals
 
 from .conftest import LENIENT
 
@@ -34,6 +35,27 @@ def test_a_demo_that_ended_is_begun_anew_and_one_that_was_killed_continues(tmp_p
     (home / "summary.json").write_text("{}")
     claim(home)
     assert [path.name for path in home.iterdir()] == [MARK]
+
+
+def test_a_continued_demo_counts_what_it_took_before_it_was_killed(tmp_path):
+    claim(tmp_path)
+    first = RunningTotals(tmp_path / MARK, clock=iter([1000.0, 1100.0]).__next__)
+    first.add("import", 30.0)
+    first.save(peak_memory_mb=900.0)
+    claim(tmp_path)
+    again = RunningTotals(tmp_path / MARK, clock=iter([5.0, 25.0, 25.0]).__next__)
+    again.add("import", 1.0)
+    again.add("simulate", 2.0)
+    again.save(peak_memory_mb=100.0)
+    assert again.seconds == 120.0
+    assert again.verbs == {"import": 31.0, "simulate": 2.0}
+    assert json.loads((tmp_path / MARK).read_text()) == {
+        "format_version": 1,
+        "made_by": "flows.demo",
+        "seconds": 120.0,
+        "verbs": {"import": 31.0, "simulate": 2.0},
+        "peak_memory_mb": 900.0,
+    }
 
 
 def test_the_peak_counts_what_a_child_held_for_a_moment():
