@@ -4,6 +4,7 @@ import argparse
 import os
 import shutil
 import sys
+from collections.abc import MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     from tasks.screen import Screen
 
 MARK = "demo.json"
+# They would lead a demo out of its folder, into real data and a registry that others read.
+ELSEWHERE = (
+    "PERENNIAL_STORE",
+    "PERENNIAL_SOURCE",
+    "PERENNIAL_RUNS",
+    "PERENNIAL_CACHE",
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_REGISTRY_URI",
+)
 
 
 def demo(places: Places, *, rounds: int) -> None:
@@ -105,12 +115,19 @@ def claim(home: Path) -> None:
         raise PlaceUnusable(f"cannot use {home}: {error.strerror}; name another folder.") from error
 
 
+def stay_at_home(environment: MutableMapping[str, str]) -> list[str]:
+    """Takes away what names a place outside of the demo's folder; which of them were set."""
+    return [name for name in ELSEWHERE if environment.pop(name, "")]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """0 where the demo ran to its end, whatever was decided; else as errors.py says."""
     parser = argparse.ArgumentParser(prog="python -m flows.demo", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="how often it learns (default 3)")
     rounds = parser.parse_args(arguments).rounds
     # Before `tasks` and `prefect` are imported, which read the environment.
+    if ignored := stay_at_home(os.environ):
+        print(f"The demo keeps to its own folder and ignores {', '.join(ignored)}.", flush=True)
     os.environ.setdefault("PERENNIAL_HOME", "demo")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
     try:

@@ -2,13 +2,14 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 from rich.console import Console
 
-from flows.demo import MARK, claim
+from flows.demo import MARK, claim, stay_at_home
 from perennial.errors import BadInput
 from perennial.workspace import Places
 from tasks.closing import show_end
@@ -16,7 +17,7 @@ from tasks.memory import PeakMemory, tree_megabytes
 from tasks.summary import write_summary
 from tasks.totals import RunningTotals
 
-from .conftest import LENIENT
+from .conftest import CHECKOUT, LENIENT
 
 
 def test_a_folder_that_no_demo_made_is_refused_and_left_alone(tmp_path):
@@ -24,6 +25,32 @@ def test_a_folder_that_no_demo_made_is_refused_and_left_alone(tmp_path):
     with pytest.raises(BadInput, match="holds what no demo made"):
         claim(tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_demo_never_leaves_its_folder_whatever_the_environment_names(tmp_path, monkeypatch):
+    real = tmp_path / "real"
+    for name in ("STORE", "SOURCE", "RUNS", "CACHE"):
+        monkeypatch.setenv(f"PERENNIAL_{name}", str(real / name.lower()))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://tracker.example")
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "demo"))
+    ignored = stay_at_home(os.environ)
+    assert len(ignored) == 5 and "MLFLOW_TRACKING_URI" in ignored
+    places = Places.from_environment()
+    for place in (places.store, places.source, places.runs, places.cache):
+        assert place.is_relative_to(tmp_path / "demo")
+    assert places.tracking_uri.startswith(f"sqlite:///{tmp_path}/demo/")
+    assert stay_at_home(os.environ) == []
+
+
+def test_the_screen_says_which_variables_the_demo_ignores(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")  # so that it ends before it begins
+    environment = {**os.environ, "PERENNIAL_HOME": str(tmp_path), "PERENNIAL_STORE": "/real/store"}
+    command = [sys.executable, "-m", "flows.demo"]
+    done = subprocess.run(
+        command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "ignores PERENNIAL_STORE." in done.stdout
 
 
 def test_a_demo_that_ended_is_begun_anew_and_one_that_was_killed_continues(tmp_path):
