@@ -5,7 +5,7 @@ from datetime import datetime
 from perennial.data.tables import read_table
 from perennial.quality.canary import ARMS, Canary, compare_arms, judge_canary
 from perennial.quality.decision import Decision
-from perennial.simulation.public import sessions_with_success, simulate_sessions
+from perennial.simulation.public import session_success, simulate_sessions
 from perennial.simulation.searches import release_search
 from perennial.verbs.simulate import habits
 from tasks.artifacts import show_decision
@@ -35,12 +35,11 @@ def canary(run: Run) -> Decision:
 
 
 def _send_people(run: Run) -> Canary:
-    """The same people come to both arms, so that no arm gets the easier wishes; an interval for
-    independent groups is then too wide, never too narrow."""
+    """The same people with the same wishes come to both arms, and are compared one by one."""
     section = run.params.canary
     truth = read_table(run.places.source / "truth.parquet")
     after = datetime.fromisoformat(run.read("snapshot/snapshot.json")["window"]["end"])
-    sessions, successes = {}, {}
+    success = {}
     for arm, release in zip(ARMS, both_releases(run), strict=True):
         log = simulate_sessions(
             release_search(release),
@@ -56,7 +55,12 @@ def _send_people(run: Run) -> Canary:
             arm=arm,
             release_id=release.release_id,
         )
-        successes[arm], sessions[arm] = sessions_with_success(log)
+        success[arm] = session_success(log)
     return compare_arms(
-        sessions, successes, max_loss=section.max_loss, confidence=section.confidence
+        success["stable"],
+        success["candidate"],
+        max_loss=section.max_loss,
+        samples=run.params.evaluate.bootstrap_samples,
+        confidence=section.confidence,
+        seed=section.seed,
     )

@@ -1,20 +1,26 @@
-"""The thin canary: after a fixed number of sessions on each arm, one interval on click success.
+"""The thin canary: a fixed number of sessions on each arm, one interval on click success.
 
-    rollback      candidate - stable has its lower bound below -max_loss, and points down
-    advance       the lower bound is not below -max_loss, or the candidate does not point down
-    inconclusive  an arm had no sessions
+The same people visit both arms, so that the interval is one of paired differences, candidate -
+stable, session by session (paired bootstrap, see quality/paired.py):
 
-One look at a fixed sample: valid only because nobody looks before. Part of the rule reads the point
-estimate: a loss within the interval's reach is no reason to refuse a candidate that points up.
+    advance       its lower bound is at or above -max_loss: a loss that counts is excluded
+    rollback      its upper bound is below -max_loss: a loss that counts is there
+    inconclusive  anything else: too few sessions to say
+
+An equal candidate is rolled back, and one that loses max_loss advances, in at most (1 - confidence)
+/ 2 of all canaries. One look at a fixed sample: valid only because nobody looks before.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from perennial.quality.decision import Decision, Evidence, Outcome
-from perennial.quality.paired import Interval
-from perennial.quality.shares import difference_of_shares, wilson
+from perennial.quality.paired import Difference, Interval, paired_difference
+from perennial.quality.shares import wilson
 
 ARMS = ("stable", "candidate")
 
@@ -26,7 +32,7 @@ class Canary:
     sessions: Mapping[str, int]
     successes: Mapping[str, int]
     shares: Mapping[str, Interval]
-    difference: Interval
+    difference: Difference
     max_loss: float
     confidence: float
 
@@ -36,22 +42,32 @@ class Canary:
 
 
 def compare_arms(
-    sessions: Mapping[str, int],
-    successes: Mapping[str, int],
+    stable: npt.ArrayLike,
+    candidate: npt.ArrayLike,
     *,
     max_loss: float,
+    samples: int,
     confidence: float,
+    seed: int,
 ) -> Canary:
-    """{arm: sessions} and {arm: those with a successful click} to shares and their difference."""
-    difference = difference_of_shares(
-        successes["candidate"],
-        sessions["candidate"],
-        successes["stable"],
-        sessions["stable"],
+    """(n,) bool each, did session i of that arm succeed, to shares and their paired difference."""
+    successes = {"stable": np.asarray(stable, bool), "candidate": np.asarray(candidate, bool)}
+    counts = {arm: int(successes[arm].sum()) for arm in ARMS}
+    sessions = {arm: len(successes[arm]) for arm in ARMS}
+    return Canary(
+        sessions=sessions,
+        successes=counts,
+        shares={arm: wilson(counts[arm], sessions[arm], confidence=confidence) for arm in ARMS},
+        difference=paired_difference(
+            successes["candidate"],
+            successes["stable"],
+            samples=samples,
+            confidence=confidence,
+            seed=seed,
+        ),
+        max_loss=max_loss,
         confidence=confidence,
     )
-    shares = {arm: wilson(successes[arm], sessions[arm], confidence=confidence) for arm in ARMS}
-    return Canary(sessions, successes, shares, difference, max_loss, confidence)
 
 
 def judge_canary(canary: Canary) -> Decision:
@@ -59,18 +75,23 @@ def judge_canary(canary: Canary) -> Decision:
     found, max_loss = canary.difference, canary.max_loss
     holds: bool | None = None
     outcome: Outcome = "inconclusive"
-    if found.value is None or found.low is None:
+    if found.low is None or found.high is None:
         reason = (
             f"{canary.sessions['candidate']} sessions on the candidate and "
             f"{canary.sessions['stable']} on stable cannot be compared; raise canary.sessions."
         )
     else:
-        holds = not (found.low < -max_loss and found.value < 0)
-        outcome = "advance" if holds else "rollback"
-        verdict = "no loss that counts" if holds else f"a loss above {max_loss:.3f} is not excluded"
+        if found.low >= -max_loss:
+            holds, outcome, verdict = True, "advance", f"a loss above {max_loss:g} is excluded"
+        elif found.high < -max_loss:
+            holds, outcome, verdict = False, "rollback", f"it loses more than {max_loss:g}"
+        else:
+            verdict = (
+                f"a loss above {max_loss:g} is neither excluded nor certain; raise canary.sessions"
+            )
         reason = (
             f"Click success {found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f}, "
-            f"{found.n} sessions): {verdict}."
+            f"{found.n} sessions on each): {verdict}."
         )
     evidence = Evidence(
         "click success", found.value, found.low, found.high, found.n, -max_loss, holds

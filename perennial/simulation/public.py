@@ -119,9 +119,18 @@ def simulate_sessions(
 
 def sessions_with_success(log: Log, *, dwell_seconds: float = 30.0) -> tuple[int, int]:
     """(sessions with a click that was stayed on for long, sessions): click success."""
+    success = session_success(log, dwell_seconds=dwell_seconds)
+    return int(success.sum()), len(success)
+
+
+def session_success(log: Log, *, dwell_seconds: float = 30.0) -> np.ndarray:
+    """(sessions,) bool in the order of session_id: was a click of it stayed on for long?
+
+    With one seed, entry i is the same person with the same wishes and moods on whatever search.
+    """
     long = log.events[(log.events["type"] == "dwell") & (log.events["value"] >= dwell_seconds)]
-    happy = log.requests[log.requests["request_id"].isin(long["request_id"])]
-    return int(happy["session_id"].nunique()), int(log.requests["session_id"].nunique())
+    happy = log.requests["request_id"].isin(long["request_id"])
+    return happy.groupby(log.requests["session_id"], sort=True).any().to_numpy(dtype=bool)
 
 
 def _wishes(truth: pd.DataFrame) -> tuple[list[str], list[set[str]]]:
