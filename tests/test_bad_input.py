@@ -3,7 +3,6 @@
 Every case is met as a user meets it: by the command line and the stages as processes.
 """
 
-import json
 import os
 import re
 import shutil
@@ -24,7 +23,7 @@ import pytest
 import yaml
 from conftest import COMPANY, build_world
 from safetensors.numpy import load_file, save_file
-from small import CHECKOUT, STAGES, fill_home, module_of, write_params
+from small import CHECKOUT, STAGES, module_of, write_params
 
 from perennial.data.schema import LOG_TABLES
 from perennial.model.digest import directory_digest
@@ -502,40 +501,3 @@ def test_a_stage_killed_in_its_work_leaves_nothing_that_a_rerun_could_mistake(
         process.wait()
     assert user.stage(stage).returncode == 0
     assert directory_digest(user.folder / "artifacts") == wanted
-
-
-@pytest.mark.slow
-def test_a_retrain_killed_at_every_stage_in_turn_still_ends_with_the_champion_replaced(tmp_path):
-    """One company, one flow, six kills: each run continues where the one before it died."""
-    from tasks.telemetry import OFF
-
-    lenient = {
-        "min_gain": -1.0, "max_loss": 1.0, "max_lexical_loss": 1.0, "min_queries": 5,
-        "min_judged": 0.0, "judged_gap": 1.0, "min_ann_recall": 0.0, "min_coverage": 0.0,
-        "min_effective_rank": 0.001,
-    }  # fmt: skip
-    user = User(tmp_path, fill_home(tmp_path / "home", build_world(**COMPANY), {"gate": lenient}))
-    champion = user.channel()
-    place = user.place()
-    place["env"] |= {
-        **OFF, "PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_LOGGING_LEVEL": "INFO"
-    }  # fmt: skip
-    place["cwd"] = CHECKOUT
-    command = [sys.executable, "-m", "flows.retrain", "--params", str(user.home / "params.yaml")]
-    for stage in STAGES:
-        process = subprocess.Popen(
-            command, **place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        begun = "work" if stage == "validate" else "artifacts"
-        deadline = time.monotonic() + 120
-        while not list(user.home.glob(f"runs/*/{begun}/{stage}")):
-            assert process.poll() is None and time.monotonic() < deadline, process.stdout.read()
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert user.channel() == champion, stage
-    done = subprocess.run(command, **place, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    before, after = json.loads(champion), json.loads(user.channel())
-    assert after["generation"] == before["generation"] + 1
-    assert user.perennial("verify").returncode == 0

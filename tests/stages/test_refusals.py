@@ -14,6 +14,8 @@ from perennial.data.schema import TABLES
 from perennial.data.split import is_held_out
 from perennial.errors import BadInput, EncoderMismatch, TableInvalid, TrainingStopped
 from perennial.model.digest import directory_digest
+from perennial.params import load_params
+from perennial.stages.train import fingerprint
 
 
 def rewrite(path, change, schema=None):
@@ -84,23 +86,31 @@ def test_train_with_too_few_triplets_stops_itself(workspace, run):
         run("train", workspace.root)
 
 
-def test_a_train_run_cut_short_continues_to_the_same_bytes(workspace, run):
+def test_a_finished_training_keeps_no_checkpoint_and_a_torn_one_is_not_used(workspace, run):
+    assert not list(workspace.work("train").rglob("checkpoint*"))
     wanted = directory_digest(workspace.artifacts("train"))
-    checkpoint = next(workspace.work("train").glob("*/checkpoint.safetensors"))
-    finished = checkpoint.read_bytes()
-    shutil.rmtree(workspace.artifacts("train"))
+    own = workspace.work("train") / fingerprint(workspace, load_params(workspace.params))
+    own.mkdir()
+    (own / "checkpoint.safetensors").write_bytes(b"half of one")
     run("train", workspace.root)
     assert directory_digest(workspace.artifacts("train")) == wanted
-    assert checkpoint.read_bytes() == finished, "it had nothing left to do"
-    checkpoint.write_bytes(finished[:-20])
-    run("train", workspace.root)
-    assert directory_digest(workspace.artifacts("train")) == wanted, "a torn one is not used"
 
 
-def test_other_params_do_not_use_the_checkpoint(workspace, run):
-    write_params(workspace.params, {"train": {"seed": 8}})
-    run("train", workspace.root)
-    assert len(list(workspace.work("train").glob("*/checkpoint.safetensors"))) == 2
+def test_a_checkpoint_is_only_ever_continued_with_the_same_input(workspace, run):
+    seen = {fingerprint(workspace, load_params(workspace.params))}
+    for change in ({"train": {"seed": 8}}, {"split": {"salt": "other"}}):
+        seen.add(fingerprint(workspace, write_params(workspace.params, change)))
+    params = write_params(workspace.params)
+    assert fingerprint(workspace, params) in seen
+    for path, change in (
+        (workspace.artifacts("mine") / "triplets.parquet", {"positive_score": 0.5}),
+        (workspace.table("catalogue"), {"title": "new"}),
+    ):
+        rewrite(path, lambda rows, change=change: [rows[0] | change, *rows[1:]])
+        seen.add(fingerprint(workspace, params))
+    (workspace.champion / "encoder" / "README.md").write_text("another")
+    seen.add(fingerprint(workspace, params))
+    assert len(seen) == 6
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
