@@ -22,19 +22,23 @@ from tasks.run import working_in
 from tasks.shadow import shadow
 from tasks.snapshot import snapshot
 from tasks.stages import evaluate, index, judge, mine, train, validate
-from tasks.swap import swap
+from tasks.swap import carried_out, swap
 
 
 @flow(name="retrain", description=__doc__, persist_result=False)
 def retrain(
-    params: Path = Path("params.yaml"), channel: str = "production", review_hours: float = 168.0
+    params: Path = Path("params.yaml"),
+    channel: str = "production",
+    review_hours: float = 168.0,
+    fresh: bool = False,
 ) -> Decision:
     """The Decision that ended it: promote where the candidate now is the champion.
 
     A refusal is a normal end. Bad input, a stage that refuses and damaged bytes are failures; they
-    leave the champion serving, and the same call continues where this one stopped.
+    leave the champion serving, and the same call continues where this one stopped, whatever was
+    logged since; `fresh` starts anew from what is true now.
     """
-    workspace = snapshot(params, channel)
+    workspace = snapshot(params, channel, fresh=fresh)
     with working_in(workspace, channel) as run:
         validate(run)
         judge(run)
@@ -47,7 +51,8 @@ def retrain(
         if decision.outcome == "promote":
             register(run, decision)
             decision = (
-                refusal(review(run, hours=review_hours))
+                carried_out(run, decision)
+                or refusal(review(run, hours=review_hours))
                 or refusal(shadow(run))
                 or refusal(canary(run))
                 or swap(run, decision)
@@ -63,6 +68,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--channel", default="production")
     parser.add_argument("--review-hours", type=float, default=168.0)
+    parser.add_argument(
+        "--fresh", action="store_true", help="leave a retrain that has not ended, and start anew"
+    )
     chosen = vars(parser.parse_args(arguments))
     try:
         with as_a_command():

@@ -1,15 +1,15 @@
 """Publishes the candidate into the store and registers its encoder for people to review."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from prefect.logging import get_run_logger
 
 from perennial.model.digest import file_digest
 from perennial.quality.decision import Decision
 from perennial.release.publish import publish
-from perennial.workspace import Workspace, signing_key
+from perennial.workspace import signing_key
 from tasks.artifacts import as_markdown, show_release
-from tasks.notes import write_note
 from tasks.provenance import provenance
 from tasks.registry import MODEL, register_version
 from tasks.run import Run
@@ -22,7 +22,8 @@ from tasks.tracking import tracker
 def register(run: Run, decision: Decision) -> str:
     """The candidate's release id. A continued run publishes the same release again: the same id."""
     workspace, summary = run.workspace, run.read("artifacts/index/summary.json")
-    origin = provenance(run)
+    first = _origin(run)
+    origin = first["provenance"]
     with rooms(workspace, "register"):
         manifest = publish(
             run.store,
@@ -33,7 +34,7 @@ def register(run: Run, decision: Decision) -> str:
             health=summary["health"],
             provenance=origin,
             parent=run.champion_id,
-            created_at=_published_at(workspace),
+            created_at=datetime.fromisoformat(first["published_at"]),
             key=signing_key(),
         )
     client, release_id = tracker(run.places.tracking_uri), manifest.release_id
@@ -59,12 +60,17 @@ def register(run: Run, decision: Decision) -> str:
     return release_id
 
 
-def _published_at(workspace: Workspace) -> datetime:
-    """The first attempt's time: an id must not change because a run was continued."""
-    path = workspace.work("register") / "published_at"
-    if not path.exists():
-        write_note(path, datetime.now(UTC).isoformat(timespec="seconds"))
-    return datetime.fromisoformat(path.read_text())
+def _origin(run: Run) -> dict[str, Any]:
+    """The provenance and time of the first attempt: a release's id must not change because its run
+    was continued, maybe after a commit that left the code as it was."""
+    now, path = provenance(run), run.workspace.work("register") / "origin.json"
+    if path.exists():
+        kept = run.read("work/register/origin.json")
+        if all(kept["provenance"][name] == now[name] for name in now if name.endswith("_digest")):
+            return kept
+    origin = {"published_at": datetime.now(UTC).isoformat(timespec="seconds"), "provenance": now}
+    run.note("register", "origin", origin)
+    return origin
 
 
 def _review_page(decision: Decision, release_id: str, gate_digest: str) -> str:

@@ -1,5 +1,6 @@
 """One retrain as its steps see it, from the moment that its workspace is there to its end."""
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from perennial.workspace import Places, Workspace
 from tasks.notes import write_json
 from tasks.seconds import add_wall, forget_seconds
 from tasks.tracking import log_params, start_run, tracker
+from tasks.unfinished import forget_failure, mark_failed
 from tasks.workspace import alone_in, code_commit
 from tasks.world import TRACKER_ERRORS, in_words, without_password
 
@@ -59,12 +61,15 @@ def working_in(workspace: Workspace, channel: str) -> Iterator[Run]:
     with in_words(workspace.root, places.tracking_uri), alone_in(workspace):
         began = time.monotonic()
         forget_seconds(workspace, keep="snapshot")
+        forget_failure(workspace)
         tracked = _track(workspace, places)
         add_wall(workspace, "track", time.monotonic() - began)
         uri = places.tracking_uri
         try:
             yield Run(workspace, places, load_params(workspace.params), channel, tracked)
         except Exception as error:
+            with contextlib.suppress(OSError):  # which would hide what happened
+                mark_failed(workspace, error)
             _end(uri, tracked, "FAILED", failure=without_password(str(error))[:5000])
             raise
         except BaseException:

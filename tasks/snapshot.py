@@ -9,16 +9,21 @@ from prefect.logging import get_run_logger
 
 from perennial.params import load_params
 from perennial.release.local import LocalStore
+from perennial.release.publish import read_checked_channel
 from perennial.verbs.snapshot import take_snapshot
 from perennial.workspace import Places, Workspace, signing_key
 from tasks.seconds import add_rooms, add_wall
-from tasks.workspace import prepare_workspace
+from tasks.unfinished import unfinished
+from tasks.workspace import checkout, prepare_workspace, recipe
 from tasks.world import in_words
 
 
 @task(name="snapshot", cache_policy=NO_CACHE, persist_result=False)
-def snapshot(params: Path, channel: str) -> Workspace:
-    """The workspace of what is true now; equal input finds the one that is there, and continues."""
+def snapshot(params: Path, channel: str, *, fresh: bool) -> Workspace:
+    """The workspace of a retrain that has not ended; without one, or `fresh`, of what is true now.
+
+    Equal input finds the workspace that is there, and continues it too.
+    """
     began = time.monotonic()
     places, section = Places.from_environment(), load_params(params)
     frozen = 0.0
@@ -41,10 +46,22 @@ def snapshot(params: Path, channel: str) -> Workspace:
             get_run_logger().warning(info.left_out)
         return info.digest
 
-    workspace = prepare_workspace(places.runs, places.cache, params, freeze)
-    with in_words(workspace.root, places.tracking_uri):
+    with in_words(places.runs, places.tracking_uri):
+        workspace = None if fresh else _begun(places, params, channel)
+        if workspace is not None:
+            said = f"continuing {workspace.root}, which has not ended; --fresh would start anew"
+        else:
+            workspace = prepare_workspace(places.runs, places.cache, params, freeze)
+            said = f"the workspace is {workspace.root}"
         (workspace.work("snapshot") / "seconds.json").unlink(missing_ok=True)
         add_rooms(workspace, "snapshot", frozen)
         add_wall(workspace, "snapshot", time.monotonic() - began)
-    get_run_logger().info("the workspace is %s", workspace.root)
+    get_run_logger().info(said)
     return workspace
+
+
+def _begun(places: Places, params: Path, channel: str) -> Workspace | None:
+    serving = read_checked_channel(LocalStore(places.store), channel, key=signing_key())
+    if serving is None:
+        return None
+    return unfinished(places.runs, serving, recipe_digest=recipe(checkout(), params))

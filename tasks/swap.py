@@ -6,13 +6,20 @@ from prefect.logging import get_run_logger
 
 from perennial.errors import Refused
 from perennial.quality.decision import Decision
-from perennial.release.publish import promote
+from perennial.release.publish import promote, read_checked_channel
 from perennial.workspace import signing_key
 from tasks.artifacts import show_decision
 from tasks.releases import candidate_id
 from tasks.run import Run
 from tasks.seconds import rooms
 from tasks.step import step
+
+
+def carried_out(run: Run, decision: Decision) -> Decision | None:
+    """The decision where a killed run had already swapped: nothing is asked about it again."""
+    current = read_checked_channel(run.store, run.channel, key=signing_key())
+    swapped = current is not None and current.stable == candidate_id(run)
+    return swap(run, decision) if swapped else None
 
 
 @step("swap", retries=3)

@@ -13,6 +13,7 @@ from pathlib import Path
 import expectations
 import perennial
 from perennial.errors import PlaceUnusable, Refused
+from perennial.model.digest import file_digest
 from perennial.workspace import Workspace
 
 CODE = (perennial, expectations)
@@ -68,15 +69,20 @@ def prepare_workspace(
             shutil.rmtree(incoming, ignore_errors=True)
 
 
+def recipe(folder: Path, params: Path | None = None) -> str:
+    """The digest of the code, dvc.yaml and params of a workspace or, with `params`, a checkout."""
+    files = {"params.yaml": params or folder / "params.yaml", "dvc.yaml": folder / "dvc.yaml"}
+    for package in CODE:
+        for path in (folder / package.__name__).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                files[path.relative_to(folder).as_posix()] = path
+    lines = [f"{name}\t{file_digest(files[name])}\n" for name in sorted(files)]
+    return "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 def _name(folder: Path, snapshot_digest: str) -> str:
-    """16 hex digits of the digest of the snapshot and every other file that decides the result."""
-    whole = hashlib.sha256(snapshot_digest.encode())
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder).as_posix()
-        if path.is_file() and not relative.startswith(("snapshot/", ".dvc/")):
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            whole.update(f"\n{relative}\t{content}".encode())
-    return whole.hexdigest()[:16]
+    """16 hex digits of the digest of all that decides the result."""
+    return hashlib.sha256(f"{snapshot_digest}\n{recipe(folder)}".encode()).hexdigest()[:16]
 
 
 @contextmanager

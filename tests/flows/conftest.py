@@ -9,14 +9,17 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from small import SMALL
 
+from perennial.data.schema import TABLES
 from perennial.data.tables import read_table
 from perennial.params import load_params
 from perennial.release.local import LocalStore
@@ -61,10 +64,19 @@ class Company:
         assert channel is not None
         return channel.stable
 
-    def start(self) -> subprocess.Popen[str]:
+    def log_a_request(self) -> None:
+        """The newest request comes again, a minute later."""
+        folder = self.home / "source" / "requests"
+        rows = pq.read_table(folder).sort_by([("ts", "descending")])
+        (last,) = rows.slice(0, 1).to_pylist()
+        again = {**last, "request_id": "req-later", "ts": last["ts"] + timedelta(minutes=1)}
+        path = folder / f"part-{len(list(folder.iterdir())):04d}.parquet"
+        pq.write_table(pa.Table.from_pylist([again], schema=TABLES["requests"]), path)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
         """`python -m flows.retrain`, running."""
         return subprocess.Popen(
-            [sys.executable, "-m", "flows.retrain", "--params", str(self.params)],
+            [sys.executable, "-m", "flows.retrain", "--params", str(self.params), *arguments],
             cwd=CHECKOUT,
             env=dict(self.environment),
             stdout=subprocess.PIPE,
@@ -72,9 +84,9 @@ class Company:
             text=True,
         )
 
-    def retrain(self) -> tuple[int, str]:
+    def retrain(self, *arguments: str) -> tuple[int, str]:
         """Its exit code, and all that it said."""
-        process = self.start()
+        process = self.start(*arguments)
         said, _ = process.communicate(timeout=300)
         return process.returncode, said
 

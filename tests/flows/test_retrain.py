@@ -77,11 +77,37 @@ def test_a_killed_retrain_continues_and_gives_the_bytes_of_a_plain_dvc_repro(
     process.communicate(timeout=60)
     assert company.stable() == company.champion
 
+    company.log_a_request()  # people go on searching meanwhile
     code, said = company.retrain()
     assert code == 0, said
+    assert "continuing" in said and "--fresh would start anew" in said
     assert "validate was up to date" in said and "train ran in" in said
     (workspace,) = company.workspaces()
     assert differing(workspace, dvc_repro(workspace, tmp_path / "plain")) == []
+
+
+def test_a_retrain_killed_right_after_its_swap_is_mirrored_and_reported_by_the_next(make_company):
+    company = make_company(LENIENT)
+    process = company.start()
+    wait_for(lambda: company.stable() != company.champion, seconds=240, what="the swap")
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    channel = company.store.read_channel("production")
+    assert not company.find("work/report/summary.json")
+
+    company.log_a_request()
+    code, said = company.retrain()
+    assert code == 0, said
+    assert company.store.read_channel("production") == channel
+    assert len(company.workspaces()) == 1
+    assert "canary" not in said, "what was swapped is not judged again"
+    assert company.find("work/report/summary.json")
+    client = MlflowClient(company.tracking_uri)
+    version = client.get_model_version_by_alias(MODEL, "champion")
+    assert version.tags["release_id"] == company.stable()
+
+    code, said = company.retrain("--fresh")
+    assert len(company.workspaces()) == 2, said
 
 
 def test_a_broken_table_ends_the_run_with_every_promise_named_and_the_champion_serving(
