@@ -205,14 +205,15 @@ def test_a_broken_table_is_named_and_the_repaired_one_goes_on(user, case):
     spoil, says = BROKEN[case]
     champion = user.channel()
     write_log(user, spoil)
-    step, answer = user.go("judge")
+    step, answer = user.go("validate")
     assert (step, answer.returncode) == ("validate", 2), answer.stderr
     sentences = said(answer)
     assert all(part in sentences for part in says), sentences
     assert "work/validate/report.html" in sentences and (user.folder / "work/validate").is_dir()
     assert user.channel() == champion
     write_log(user, lambda world: None)
-    assert user.go("judge")[1].returncode == 0
+    step, answer = user.go("validate")
+    assert (step, answer.returncode) == ("validate", 0), answer.stderr
     assert user.channel() == champion
 
 

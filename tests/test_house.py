@@ -1,4 +1,4 @@
-"""The house is as the README draws it: names, floors, declared inputs, and no trace of one machine."""
+"""The house is as the README draws it: names, floors, inputs, and no trace of one machine."""
 
 import ast
 import importlib
@@ -7,13 +7,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import grimp
 import pytest
 import yaml
 
 import perennial.errors
-from perennial.params import Params
+from perennial.params import Gate, Params
+from perennial.quality.metrics import METRICS
 from perennial.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
@@ -81,6 +83,10 @@ def test_every_parameter_says_what_it_is_for():
     known = {"seed", "epochs", "learning_rate", "sessions", "days", "dimension", "batch_queries"}
     known |= {"confidence", "margin"}
     assert [line for line in bare if line.split(":")[0] not in known] == []
+
+
+def test_the_gate_knows_the_metrics_that_evaluate_measures():
+    assert get_args(Gate.model_fields["metric"].annotation) == METRICS
 
 
 def test_the_error_tree_in_the_docstring_is_the_real_one():
