@@ -4,26 +4,27 @@ PYTHON ?= python3.11
 DEVICE ?= cpu
 BIN := .venv/bin
 
-demo: .venv/.installed      ## the whole loop on real text: first champion, three retrains, report
+demo: .venv/.installed-$(DEVICE)      ## the whole loop on real text: first champion, three retrains, report
 	PERENNIAL_HOME=demo $(BIN)/python -m flows.demo
 
-test: .venv/.installed      ## every test
+test: .venv/.installed-$(DEVICE)      ## every test
 	$(BIN)/python -m pytest
 
-check: .venv/.installed     ## lint, types, import contracts, fast tests
+check: .venv/.installed-$(DEVICE)     ## lint, types, import contracts, fast tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/python -m pytest -m "not slow" -q
 
-bench-loop: .venv/.installed  ## time, memory and quality of `make demo`, against the bounds
+bench-loop: .venv/.installed-$(DEVICE)  ## time, memory and quality of `make demo`, against the bounds
 	$(BIN)/python -m infra.bench.loop
 
-clean:                      ## forget what demo, tests and benchmarks made
-	rm -rf demo bench state snapshot artifacts work dvc_plots
+clean:                      ## forget what demo, benchmarks and dvc made; never the state folder
+	rm -rf demo bench snapshot artifacts work dvc_plots
 
-# The stamp is written last: an installation that was interrupted starts again.
-.venv/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
+# The stamp is written last: an installation that was interrupted starts again, and so does one
+# for the other device (faiss-cpu and faiss-gpu own the same folder).
+.venv/.installed-$(DEVICE): pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(DEVICE),dev]'
-	$(BIN)/python -m compileall -q -j 0 .venv/lib || true
+	-$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null  # a few test files of packages do not compile
 	touch $@
 
 .PHONY: demo test check bench-loop clean

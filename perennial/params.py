@@ -3,7 +3,7 @@
 A stage gets its own section; the rooms get plain values and never see these classes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -67,10 +67,10 @@ class Judge(Section):
     min_click_rate: Share
     max_negative_rate: Share
     confidence: Annotated[float, Field(gt=0, lt=1)]
-    max_positives: Count
 
 
 class Mine(Section):
+    max_positives: Count
     neighbours: Count
     negatives: Count
     log_negatives: Annotated[int, Field(ge=0)]
@@ -107,8 +107,6 @@ class Index(Section):
 class Evaluate(Section):
     bootstrap_samples: Annotated[int, Field(ge=100)]
     confidence: Annotated[float, Field(gt=0, lt=1)]
-    probe_queries: Count
-    examples: Count
     seed: Seed
 
 
@@ -124,6 +122,10 @@ class Gate(Section):
     min_coverage: Share
     min_effective_rank: Positive
     review: Literal["auto", "required"]
+
+
+class Report(Section):
+    examples: Count
 
 
 class Shadow(Section):
@@ -166,11 +168,6 @@ class Simulate(Section):
     seed: Seed
 
 
-class Retention(Section):
-    lineages: Count
-    releases: Count
-
-
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -184,11 +181,11 @@ class Params(Section):
     index: Index
     evaluate: Evaluate
     gate: Gate
+    report: Report
     shadow: Shadow
     canary: Canary
     bootstrap: Bootstrap
     simulate: Simulate
-    retention: Retention
 
 
 def load_params(path: Path) -> Params:
@@ -197,6 +194,8 @@ def load_params(path: Path) -> Params:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ParamsInvalid(f"cannot read {path}: {error.strerror}; run from a checkout") from error
+    except UnicodeDecodeError as error:
+        raise ParamsInvalid(f"{path} is not UTF-8 ({error.reason}); save it as UTF-8") from error
     try:
         raw = yaml.load(text, Loader=_StrictLoader)  # noqa: S506  a SafeLoader
     except yaml.YAMLError as error:
@@ -217,7 +216,16 @@ def _complaints(error: ValidationError, raw: dict[str, Any]) -> Iterator[str]:
         elif problem["type"] == "missing":
             yield f"{name} is missing; add it"
         else:
-            yield f"{name} is {problem['input']!r}: {problem['msg'].lower()}"
+            yield f"{name} is {problem['input']!r}: {problem['msg'].lower()}{_pointless(problem)}"
+
+
+def _pointless(problem: Mapping[str, Any]) -> str:
+    """A hint where YAML took a number for a text: 2e-5 lacks its point."""
+    if problem["type"] == "float_type" and isinstance(problem["input"], str):
+        mantissa, exponent, power = problem["input"].lower().partition("e")
+        if exponent and mantissa.lstrip("+-").isdigit():
+            return f" (YAML reads it as a text; write {mantissa}.0e{power})"
+    return ""
 
 
 def _closest(location: tuple[int | str, ...], raw: dict[str, Any]) -> str:

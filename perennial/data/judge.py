@@ -11,7 +11,8 @@ from perennial.errors import BadInput
 
 # A person who clicked at rank r has looked at ranks 1 to r (Joachims et al. 2005, "Accurately
 # Interpreting Clickthrough Data": skip-above); what lies below, and requests without a click,
-# say nothing about single documents and are not counted.
+# say nothing about single documents and are not counted. The rate is biased upwards for documents
+# that mostly stood last among the clicked: their own click is what says that they were looked at.
 _EXAMINED = """
 with clicks as (
     select distinct request_id, doc_id from read_parquet($events) where type = 'click'
@@ -66,20 +67,26 @@ def judge_clicks(
     min_click_rate: float,
     max_negative_rate: float,
     confidence: float,
-    max_positives: int,
 ) -> pd.DataFrame:
-    """Counts to judgements: query, doc_id, label (positive, negative), click_rate, low, high, n.
+    """Counts to judgements: query, doc_id, label, click_rate, low, high, examinations.
 
-    Positive: the interval's lower bound reaches `min_click_rate`, the surest `max_positives` per
-    query. Negative: its upper bound stays below `max_negative_rate`. Everything else is unknown,
-    and no training may call it either.
+    Positive: the interval's lower bound reaches `min_click_rate`. Negative: its upper bound stays
+    below `max_negative_rate`. Unsure: clicked, but neither; no training may call it a negative.
+    Pairs that are none of them are left out, as are pairs seen less than `min_examinations` times
+    and never clicked.
     """
-    seen = counts[counts["examinations"] >= min_examinations]
+    seen = counts
     trials = seen["examinations"].to_numpy(dtype=float)
     clicks = seen["clicks"].to_numpy(dtype=float)
     low, high = wilson_bounds(clicks, trials, confidence=confidence)
-    label = np.where(
-        low >= min_click_rate, "positive", np.where(high <= max_negative_rate, "negative", "")
+    label = np.select(
+        [
+            (trials >= min_examinations) & (low >= min_click_rate),
+            (trials >= min_examinations) & (high <= max_negative_rate),
+            clicks > 0,
+        ],
+        ["positive", "negative", "unsure"],
+        "",
     )
     judged = pd.DataFrame(
         {
@@ -92,9 +99,5 @@ def judge_clicks(
             "examinations": seen["examinations"].to_numpy(dtype=np.int64),
         }
     )
-    judged = judged[judged["label"] != ""].sort_values(
-        ["query", "label", "low", "doc_id"], ascending=[True, True, False, True]
-    )
-    place = judged.groupby(["query", "label"]).cumcount()
-    kept = judged[(judged["label"] != "positive") | (place < max_positives)]
-    return kept.reset_index(drop=True)
+    judged = judged[judged["label"] != ""]
+    return judged.sort_values(["query", "label", "doc_id"]).reset_index(drop=True)

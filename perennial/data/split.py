@@ -33,7 +33,10 @@ def content_key(query: str) -> str:
 def is_held_out(queries: Sequence[str], *, share: float, salt: str) -> np.ndarray:
     """(n,) bool: True for about `share` of the content keys, always the same ones for one salt."""
     bound = int(share * 2**64)
-    return np.array([_hash(salt, content_key(query)) < bound for query in queries], dtype=bool)
+    place: dict[str, int] = {}
+    rows = np.array([place.setdefault(query, len(place)) for query in queries], dtype=np.int64)
+    sides = np.array([_hash(salt, content_key(query)) < bound for query in place], dtype=bool)
+    return sides[rows]  # a log repeats its queries: each distinct one is hashed once
 
 
 def _hash(salt: str, key: str) -> int:

@@ -72,6 +72,12 @@ def read_static(directory: Path) -> tuple[Tokenizer, np.ndarray]:
             f"{path} holds NaN or Inf in {broken} of {len(vectors)} token vectors; give an encoder "
             "whose training went well, or train again with a smaller learning rate"
         )
+    largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
+    if largest >= len(vectors):
+        raise BadInput(
+            f"{directory} has a token number {largest} but only {len(vectors)} token vectors; its "
+            "tokenizer and its weights are of two encoders: save it again from one"
+        )
     return tokenizer, vectors
 
 

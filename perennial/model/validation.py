@@ -19,17 +19,21 @@ def validate(
     Other known positives of the query do not count as mistakes: they are left out of its ranking.
     A document as near as the positive stands ahead of it, or a collapsed encoder would be perfect.
     """
-    queries = examples.query[held]
     documents = _embed(model, texts[1], np.arange(len(examples.documents)))
-    vectors = _embed(model, texts[0], queries)
-    similarity = (vectors @ documents.T).cpu().numpy()
-    positive = examples.positive[held]
-    wanted = similarity[np.arange(len(held)), positive]
-    known = examples.known[queries].toarray() != 0
-    ahead = ((similarity >= wanted[:, None]) & ~known).sum(axis=1)
-    return float(np.where(ahead < 10, 1.0 / (ahead + 1), 0.0).mean())
+    gains = []
+    for rows in _blocks(held):  # all at once would take triplets times documents of memory
+        queries = examples.query[rows]
+        similarity = (_embed(model, texts[0], queries) @ documents.T).cpu().numpy()
+        wanted = similarity[np.arange(len(rows)), examples.positive[rows]]
+        known = examples.known[queries].toarray() != 0
+        ahead = ((similarity >= wanted[:, None]) & ~known).sum(axis=1)
+        gains.append(np.where(ahead < 10, 1.0 / (ahead + 1), 0.0))
+    return float(np.concatenate(gains).mean())
 
 
 def _embed(model: Trainable, texts: Any, rows: np.ndarray) -> torch.Tensor:
-    parts = np.array_split(rows, max(1, math.ceil(len(rows) / 1024)))
-    return torch.cat([model.embed(texts, part) for part in parts])
+    return torch.cat([model.embed(texts, part) for part in _blocks(rows)])
+
+
+def _blocks(rows: np.ndarray) -> list[np.ndarray]:
+    return np.array_split(rows, max(1, math.ceil(len(rows) / 1024)))

@@ -65,7 +65,7 @@ def plots(view: ReportView) -> dict[str, str]:
     if view.recall_by_k:
         drawn["recall"] = recall_by_k(view.recall_by_k)
     if view.gains:
-        drawn["gain"] = per_query_gain(view.gains, metric=metric)
+        drawn["gain"] = per_query_gain(view.gains, metric="ndcg@10")  # what evaluate writes
     if view.rounds:
         drawn["rounds"] = rounds(view.rounds, metric=metric, simulated=view.simulated)
     return drawn

@@ -89,15 +89,18 @@ def index_catalogue(
     # Before the first log the documents' own titles stand in for queries.
     probes = loaded.encode(asked or [texts[row][:80] for row in kept[: section.reference_queries]])
     health = index_health(index, vectors=vectors, doc_ids=doc_ids, probes=probes, seed=section.seed)
-    health["effective_rank"] = effective_rank(vectors)
-    if len(vectors) >= 2:  # a single document has no stranger to be near to
+    variance: Sequence[float] = [0.0] * vectors.shape[1]
+    if len(vectors) < 2:  # a single document has no stranger to be near to
+        health["effective_rank"] = effective_rank(vectors)
+    else:
         space = spread(vectors, pairs=2000, seed=section.seed)
+        variance = space.variance
         health |= {
+            "effective_rank": space.effective_rank,
             "variance_mean": space.variance_mean,
             "variance_min": space.variance_min,
             "mean_similarity": space.mean_similarity,
         }
-    variance = vectors.var(axis=0, dtype=np.float64)
     pd.DataFrame({"dimension": np.arange(len(variance)), "variance": variance}).to_csv(
         to / "variance.csv", index=False, float_format="%.8g", lineterminator="\n"
     )

@@ -1,5 +1,7 @@
 """judge: the log's clicks, and labels of training queries, to judgements that training may use."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 
@@ -29,8 +31,14 @@ def run(workspace: Workspace, params: Params) -> None:
         min_click_rate=section.min_click_rate,
         max_negative_rate=section.max_negative_rate,
         confidence=section.confidence,
-        max_positives=section.max_positives,
     )
+    explored = read_table(workspace.table("requests"), columns=["explored"])["explored"].mean()
+    if explored == 0:
+        print(
+            "judge: the log explores nothing, so how much a rank is worth in clicks cannot be told "
+            "from how good its documents are (position bias is not identifiable)",
+            file=sys.stderr,
+        )
     labels = read_table(workspace.table("judgements"))
     judged = _with_labels(clicked, labels, share=split.held_out_share, salt=split.salt)
     positives = judged[judged["label"] == "positive"]
@@ -48,6 +56,8 @@ def run(workspace: Workspace, params: Params) -> None:
             "queries": int(positives["query"].nunique()),
             "positives": len(positives),
             "negatives": int((judged["label"] == "negative").sum()),
+            "unsure": int((judged["label"] == "unsure").sum()),
+            "explored_share": round(float(explored), 6),
             "labelled": int((judged["source"] == "label").sum()),
         },
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import TextIO
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+import torch
 from scipy.sparse import csr_array
 
-from perennial.data.documents import catalogue_pairs, indexed_texts
-from perennial.data.split import is_held_out
+from perennial.data.documents import indexed_texts
+from perennial.data.pairs import teachable_pairs
+from perennial.data.split import content_key, is_held_out
 from perennial.data.tables import read_table
 from perennial.errors import TableInvalid
 from perennial.model.digest import directory_digest, file_digest
@@ -45,7 +48,9 @@ def run(workspace: Workspace, params: Params) -> None:
         workspace.champion / "encoder", max_tokens=section.max_tokens, device=pick_device()
     )
     replayed = section.replay_share / (1 - section.replay_share) * section.batch_queries
-    sentences, rests = catalogue_pairs(catalogue["title"].tolist(), catalogue["text"].tolist())
+    sentences, rests = teachable_pairs(
+        catalogue, held_out_share=split.held_out_share, salt=split.salt
+    )
     work = workspace.work("train")
     checkpoint = work / fingerprint(workspace, params) / "checkpoint.safetensors"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -87,6 +92,8 @@ def run(workspace: Workspace, params: Params) -> None:
             "active": trained.history[-1].active,
         },
     )
+    # It has served its purpose; kept, a forced run would only read it and prove nothing.
+    shutil.rmtree(checkpoint.parent)
 
 
 def make_examples(triplets: pd.DataFrame, catalogue: pd.DataFrame) -> Examples:
@@ -103,9 +110,13 @@ def make_examples(triplets: pd.DataFrame, catalogue: pd.DataFrame) -> Examples:
         queries.get_indexer(triplets["query"]),
         doc_ids.get_indexer(triplets["positive"]),
     )
-    known = csr_array(
-        (np.ones(len(query), dtype=np.int8), (query, positive)), shape=(len(queries), len(doc_ids))
+    # Queries that ask the same share their answers: none of them is a negative of the others.
+    keys, key_of = np.unique([content_key(text) for text in queries], return_inverse=True)
+    answers = csr_array(
+        (np.ones(len(query), dtype=np.int8), (key_of[query], positive)),
+        shape=(len(keys), len(doc_ids)),
     )
+    known = csr_array(answers[key_of])
     return Examples(
         queries=list(queries),
         documents=[texts[d] for d in doc_ids],
@@ -124,8 +135,10 @@ def fingerprint(workspace: Workspace, params: Params) -> str:
         directory_digest(workspace.champion / "encoder"),
         params.train.model_dump_json(),
         params.split.model_dump_json(),
+        f"torch {torch.__version__} on {pick_device()}",
     ]
-    code = sorted(Path(__file__).parents[1].glob("model/*.py"))
+    package = Path(__file__).parents[1]
+    code = sorted([*package.glob("model/*.py"), *package.glob("data/*.py")])
     parts += [file_digest(path) for path in [Path(__file__), *code]]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from perennial.data.documents import catalogue_pairs, indexed_texts
+from perennial.data.documents import indexed_texts
+from perennial.data.pairs import teachable_pairs
 from perennial.errors import BadInput, Refused
 from perennial.model.layout import read_modules
 from perennial.params import Params
@@ -58,6 +59,8 @@ def bootstrap(
                 learning_rate=section.learning_rate,
                 margin=section.margin,
                 max_tokens=params.train.max_tokens,
+                held_out_share=params.split.held_out_share,
+                salt=params.split.salt,
                 seed=section.seed,
             )
         say("building the index")
@@ -95,6 +98,8 @@ def train_first_encoder(
     learning_rate: float,
     margin: float,
     max_tokens: int,
+    held_out_share: float,
+    salt: str,
     seed: int,
 ) -> None:
     """Write a static encoder: random vectors weighted by idf, taught by the catalogue itself."""
@@ -112,7 +117,7 @@ def train_first_encoder(
     start = np.random.default_rng(seed).standard_normal((len(weight), dimension))
     vectors = (start / np.sqrt(dimension) * weight[:, None]).astype(np.float32)
     model = TrainableStatic(tokenizer, vectors, max_tokens=max_tokens, device=pick_device())
-    sentences, rests = catalogue_pairs(catalogue["title"].tolist(), catalogue["text"].tolist())
+    sentences, rests = teachable_pairs(catalogue, held_out_share=held_out_share, salt=salt)
     if len(sentences) >= 2:  # else the pages are single sentences, and idf alone must do
         fine_tune(
             model,

@@ -115,7 +115,6 @@ def judged(
     min_click_rate: float = 0.35,
     max_negative_rate: float = 0.15,
     confidence: float = 0.8,
-    max_positives: int = 9,
 ) -> pd.DataFrame:
     columns = ["query", "doc_id", "examinations", "clicks"]
     types = {"query": "str", "doc_id": "str", "examinations": int, "clicks": int}
@@ -125,7 +124,6 @@ def judged(
         min_click_rate=min_click_rate,
         max_negative_rate=max_negative_rate,
         confidence=confidence,
-        max_positives=max_positives,
     )
 
 
@@ -133,32 +131,29 @@ def labels(frame: pd.DataFrame) -> dict[tuple[str, str], str]:
     return dict(zip(zip(frame["query"], frame["doc_id"], strict=True), frame["label"], strict=True))
 
 
-def test_sure_pairs_get_a_label_and_unsure_ones_none() -> None:
-    found = labels(judged([("q", "wanted", 20, 18), ("q", "passed", 40, 0), ("q", "unsure", 3, 1)]))
-    assert found == {("q", "wanted"): "positive", ("q", "passed"): "negative"}
+def test_sure_pairs_get_a_label_and_clicked_ones_are_at_least_unsure() -> None:
+    rows = [
+        ("q", "wanted", 20, 18),
+        ("q", "passed", 40, 0),
+        ("q", "clicked", 3, 1),
+        ("q", "x", 3, 0),
+    ]
+    assert labels(judged(rows)) == {
+        ("q", "wanted"): "positive",
+        ("q", "passed"): "negative",
+        ("q", "clicked"): "unsure",
+    }
 
 
-def test_a_pair_seen_too_seldom_has_no_label() -> None:
-    rows = [("q", "a", 3, 3), ("q", "b", 4, 4)]
-    assert labels(judged(rows, min_examinations=4)) == {("q", "b"): "positive"}
+def test_a_pair_seen_too_seldom_is_never_sure() -> None:
+    rows = [("q", "a", 3, 3), ("q", "b", 4, 4), ("q", "c", 3, 0)]
+    found = labels(judged(rows, min_examinations=4, max_negative_rate=0.9))
+    assert found == {("q", "a"): "unsure", ("q", "b"): "positive"}
 
 
 def test_the_same_rate_seen_more_often_is_surer() -> None:
     few, many = (judged([("q", "a", n, n // 2)], min_click_rate=0.4) for n in (4, 400))
-    assert few.empty and labels(many) == {("q", "a"): "positive"}
-
-
-def test_only_the_surest_positives_of_a_query_are_kept() -> None:
-    rows = [("q", d, n, n) for d, n in zip("abcde", (5, 9, 7, 9, 2), strict=True)]
-    rows += [("q", f"bad{i}", 50, 0) for i in range(5)] + [("other", "a", 5, 5)]
-    kept = judged(rows, max_positives=2)
-    positive = kept[kept["label"] == "positive"]
-    assert list(zip(positive["query"], positive["doc_id"], strict=True)) == [
-        ("other", "a"),
-        ("q", "b"),
-        ("q", "d"),
-    ]
-    assert (kept["label"] == "negative").sum() == 5  # the cap is for positives
+    assert labels(few) == {("q", "a"): "unsure"} and labels(many) == {("q", "a"): "positive"}
 
 
 def test_no_counts_are_no_judgements() -> None:
@@ -174,11 +169,10 @@ pairs = st.lists(
 )
 
 
-@given(pairs, st.integers(1, 5), st.integers(1, 3), st.floats(0.05, 0.9), st.floats(0, 0.5))
+@given(pairs, st.integers(1, 5), st.floats(0.05, 0.9), st.floats(0, 0.5))
 def test_labels_are_those_of_the_slow_twin(
     drawn: list[tuple[str, str, int, float]],
     min_examinations: int,
-    max_positives: int,
     min_click_rate: float,
     max_negative_rate: float,
 ) -> None:
@@ -186,20 +180,16 @@ def test_labels_are_those_of_the_slow_twin(
     found = judged(
         rows,
         min_examinations=min_examinations,
-        max_positives=max_positives,
         min_click_rate=min_click_rate,
         max_negative_rate=max_negative_rate,
     )
     wanted: dict[tuple[str, str], str] = {}
-    for query in "qr":
-        positive = []
-        for q, doc, n, clicks in rows:
-            if q != query or n < min_examinations:
-                continue
-            low, high = wilson_bounds(np.array([clicks]), np.array([n]), confidence=0.8)
-            if low[0] >= min_click_rate:
-                positive.append((-low[0], doc))
-            elif high[0] <= max_negative_rate:
-                wanted[query, doc] = "negative"
-        wanted |= {(query, doc): "positive" for _, doc in sorted(positive)[:max_positives]}
+    for query, doc, n, clicks in rows:
+        low, high = wilson_bounds(np.array([clicks]), np.array([n]), confidence=0.8)
+        if n >= min_examinations and low[0] >= min_click_rate:
+            wanted[query, doc] = "positive"
+        elif n >= min_examinations and high[0] <= max_negative_rate:
+            wanted[query, doc] = "negative"
+        elif clicks:
+            wanted[query, doc] = "unsure"
     assert labels(found) == wanted

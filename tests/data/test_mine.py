@@ -28,6 +28,7 @@ class Asked:
         given = {
             "queries": [f"q{i}" for i in range(len(self.similarity))],
             "positives": self.positives,
+            "known": self.positives,
             "log_negatives": self.passed,
             "positive_scores": self.scores(self.positives),
             "log_scores": self.scores(self.passed),
@@ -123,6 +124,24 @@ def test_random_ones_fill_up_as_long_as_there_are_any(asked: Asked) -> None:
         free = asked.similarity.shape[1] - len(taken)
         mined = sum(n["origin"] != "random" for n in row.negatives)
         assert len(row.negatives) == min(9, mined + free)
+
+
+def test_a_document_that_somebody_may_have_wanted_is_no_negative() -> None:
+    asked = ask(4)
+    doubtful = [np.array([int(n[1:])]) for n in first_negatives(asked.mine(), len(asked.positives))]
+    triplets = asked.mine(known=doubtful)
+    for query, rows in enumerate(doubtful):
+        mined = triplets[triplets["query"] == f"q{query}"]["negatives"]
+        assert f"d{rows[0]}" not in {n["doc_id"] for row in mined for n in row}
+        assert asked.positives[query].tolist() == [
+            int(d[1:]) for d in triplets[triplets["query"] == f"q{query}"]["positive"]
+        ]
+
+
+def first_negatives(triplets: pd.DataFrame, queries: int) -> list[str]:
+    """The hardest negative of each query."""
+    rows = [triplets[triplets["query"] == f"q{i}"]["negatives"].iloc[0] for i in range(queries)]
+    return [row[0]["doc_id"] for row in rows]
 
 
 def test_many_known_positives_leave_no_triplet_short() -> None:

@@ -1,5 +1,6 @@
 """A folder in the layout of BEIR (Thakur et al. 2021): corpus.jsonl, queries.jsonl, qrels/*.tsv."""
 
+import csv
 import gzip
 import json
 import zlib
@@ -32,6 +33,8 @@ def read_beir(folder: Path, *, updated_at: datetime) -> tuple[pd.DataFrame, pd.D
     if not files:
         raise BadInput(f"{folder}/qrels holds no .tsv file; give a folder in the BEIR layout")
     qrels = pd.concat([_qrels(path) for path in files])
+    # Judged twice, the better grade counts.
+    qrels = qrels.sort_values("score", ascending=False, kind="stable")
     qrels = qrels.drop_duplicates(["query-id", "corpus-id"])
     unknown = qrels.loc[~qrels["query-id"].isin(list(texts)), "query-id"]
     if len(unknown):
@@ -58,7 +61,14 @@ def _segment(row: dict[str, Any]) -> str | None:
 def _qrels(path: Path) -> pd.DataFrame:
     names = {"query-id": str, "corpus-id": str, "score": int}
     try:
-        return pd.read_csv(path, sep="\t", dtype=names, usecols=list(names))
+        return pd.read_csv(
+            path,
+            sep="\t",
+            dtype=names,
+            usecols=list(names),
+            keep_default_na=False,  # an id may be "NA", and hold quotes
+            quoting=csv.QUOTE_NONE,
+        )
     except ValueError as error:
         raise BadInput(
             f"{path} is not a table of query-id, corpus-id and score with tabs between: {error}"
@@ -93,4 +103,6 @@ def _row(line: str, *, place: str) -> dict[str, Any]:
         raise BadInput(f"{place} is not JSON: {error}") from error
     if not isinstance(row, dict) or not {"_id", "text"} <= row.keys():
         raise BadInput(f"{place} is no object with _id and text")
+    if not isinstance(row["text"], str):
+        raise BadInput(f"{place} has a text that is {row['text']!r}; give a string, or drop it")
     return row
