@@ -1,6 +1,7 @@
 """A segment: an immutable FAISS index file, its rows' ids, and the rows that count no more."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from perennial.errors import BadInput, IntegrityError, PlaceUnusable
+
+FEW_QUERIES = 4
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,22 @@ def _read_ids(path: Path) -> list[str]:
         return list(stream.read(columns=["doc_id"])["doc_id"].to_pylist())
 
 
+@contextmanager
+def _threads_for(queries: int) -> Iterator[None]:
+    """One thread for few queries: FAISS would share the rows among threads that wait for each other
+    at every step. On 2 busy cores and 14,000 rows a query then takes 12 ms instead of 0.5.
+
+    OpenMP keeps the number per calling thread, so that no search disturbs another.
+    """
+    before = faiss.omp_get_max_threads()
+    if queries <= FEW_QUERIES:
+        faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
 def search_segment(
     segment: Segment, queries: np.ndarray, k: int, *, nprobe: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -109,5 +128,6 @@ def search_segment(
         settings = faiss.SearchParametersIVF(**options)
     else:
         settings = faiss.SearchParameters(**options)
-    scores, rows = index.search(queries, k, params=settings)
+    with _threads_for(len(queries)):
+        scores, rows = index.search(queries, k, params=settings)
     return np.where(rows < 0, -np.inf, scores).astype(np.float32), rows
