@@ -1,5 +1,6 @@
 """The first champion: a static encoder that learned from the catalogue alone, or a given one."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from perennial.release.local import LocalStore
 from perennial.release.manifest import Manifest
 from perennial.release.publish import promote, publish
 from perennial.stages.index import Indexed, index_catalogue
+
+_SAFE_FILES = ["*.json", "*.txt", "*.safetensors", "*.model"]
 
 
 def bootstrap(
@@ -156,14 +159,15 @@ def fetch_encoder(encoder: str, directory: Path) -> None:
         read_modules(source)
         shutil.copytree(source, directory)
         return
-    from sentence_transformers import SentenceTransformer
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    from huggingface_hub import snapshot_download
 
-    try:
-        model = SentenceTransformer(encoder, trust_remote_code=False)
+    try:  # files that can carry code are not even fetched
+        fetched = snapshot_download(encoder, allow_patterns=_SAFE_FILES)
     except (OSError, ValueError) as error:
         raise BadInput(
             f"{encoder!r} is neither a folder nor a model that the hub gives "
             f"({' '.join(str(error).split())}); name one of the two"
         ) from error
-    model.save(str(directory), create_model_card=False, safe_serialization=True)
-    read_modules(directory)
+    read_modules(Path(fetched))
+    shutil.copytree(fetched, directory, ignore=shutil.ignore_patterns(".*"))

@@ -1,5 +1,6 @@
 """The source folder: where the catalogue, the labels and the logs of the world lie."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from perennial.data.split import is_held_out
 from perennial.data.tables import read_table, write_table
 from perennial.errors import BadInput, PlaceUnusable
 
+_MARK = "source.json"
 KINDS = ("apidocs", "beir", "parquet")
 
 
@@ -35,6 +37,7 @@ def import_source(
         raise BadInput(f"{kind!r} is no source; choose one of {', '.join(KINDS)}")
     if kind != "apidocs" and path is None:
         raise BadInput(f"source {kind} needs a folder: perennial import {kind} --path FOLDER")
+    _claim(to, kind)
     if kind == "parquet" and path is not None:
         tables = read_parquet_tables(path, columns=columns)
         if "judgements" not in tables and not (to / "judgements.parquet").exists():
@@ -51,11 +54,35 @@ def import_source(
         tables = {"catalogue": catalogue, "judgements": judgements, "truth": truth}
     if tables["catalogue"].empty:
         raise BadInput(f"the catalogue of source {kind} is empty; there is nothing to search")
+    _mark(to, kind)
     # The requests come last, since only they make the rest of a log count.
     for name in sorted(tables, key=lambda name: name == "requests"):
         path = to / name / "imported.parquet" if name in LOG_TABLES else to / f"{name}.parquet"
         _put(tables[name], path, table=name)
     return {name: len(rows) for name, rows in tables.items()}
+
+
+def _claim(folder: Path, kind: str) -> None:
+    """Raises BadInput where the folder holds another kind of world: two must not mix."""
+    mark = folder / _MARK
+    if mark.exists():
+        known = json.loads(mark.read_text(encoding="utf-8"))["kind"]
+        if known != kind:
+            raise BadInput(
+                f"{folder} holds the source {known}, with its own log and answers; set "
+                f"PERENNIAL_HOME (or PERENNIAL_SOURCE) to another folder to import {kind}"
+            )
+
+
+def _mark(folder: Path, kind: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"format_version": 1, "kind": kind}) + "\n"
+        (folder / _MARK).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise PlaceUnusable(
+            f"cannot write to {folder}: {error.strerror}; free or change it"
+        ) from error
 
 
 def append_log(source: Path, tag: str, tables: dict[str, pd.DataFrame]) -> None:

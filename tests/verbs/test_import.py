@@ -84,8 +84,17 @@ def test_a_log_without_labels_gets_an_empty_table_of_them(run, home, world, tmp_
 def test_importing_twice_replaces_and_does_not_add(run, home, world, tmp_path):
     folder = world.write_source(tmp_path / "theirs")
     run("import", "parquet", "--path", folder)
-    before = {p: p.read_bytes() for p in home.rglob("*.parquet")}
+    before = {p: p.read_bytes() for p in home.rglob("*") if p.is_file()}
+    assert before
     run("import", "parquet", "--path", folder)
+    assert {p: p.read_bytes() for p in home.rglob("*") if p.is_file()} == before
+
+
+def test_two_worlds_never_mix(run, home, world, beir, tmp_path):
+    run("import", "beir", "--path", beir)
+    before = {p: p.read_bytes() for p in home.rglob("*") if p.is_file()}
+    code, _, err = run("import", "parquet", "--path", world.write_source(tmp_path / "theirs"))
+    assert code == 2 and "holds the source beir" in err and "PERENNIAL_HOME" in err
     assert {p: p.read_bytes() for p in home.rglob("*") if p.is_file()} == before
 
 
