@@ -20,6 +20,7 @@ from datetime import datetime
 
 import pandas as pd
 
+from perennial.data.sources.settled import settled
 from perennial.errors import BadInput
 
 PACKAGES = ("numpy", "scipy", "pandas", "sklearn", "matplotlib", "torch")
@@ -132,7 +133,7 @@ def _truth(links: list[tuple[str, str, str]], resolve: dict[str, str]) -> pd.Dat
 
 def _docstring(thing: object) -> str | None:
     text = thing.__doc__ if isinstance(getattr(thing, "__doc__", None), str) else None
-    return inspect.cleandoc(text) if text and len(text) >= 40 else None
+    return settled(inspect.cleandoc(text)) if text and len(text) >= 40 else None
 
 
 def _public_things(package: str) -> Iterator[tuple[str, object]]:
