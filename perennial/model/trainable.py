@@ -37,6 +37,9 @@ class TrainableStatic:
     def __init__(
         self, tokenizer: Tokenizer, vectors: np.ndarray, *, max_tokens: int, device: torch.device
     ) -> None:
+        # With two threads one run in ten ended with other bytes: EmbeddingBag's gradient on the
+        # CPU is not the same each time. One thread is, and half of the time is tokenisation.
+        torch.set_num_threads(1)
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self._tokenizer.enable_truncation(max_length=max_tokens)
         self._max_tokens = max_tokens
