@@ -34,6 +34,7 @@ def demo(places: Places, *, rounds: int) -> None:
     """
     from rich.console import Console
 
+    from perennial.release.open import open_store
     from tasks.closing import show_end
     from tasks.memory import PeakMemory
     from tasks.screen import Screen
@@ -58,7 +59,7 @@ def demo(places: Places, *, rounds: int) -> None:
         screen.title(f"Perennial demo in {places.home}")
         if not (places.source / "truth.parquet").exists():
             verb("import", "apidocs")
-        if not (places.store / "channels" / "production.json").exists():
+        if open_store(places.store).read_channel("production") is None:
             verb("bootstrap")
         for number in range(1, rounds + 1):
             crowd = "lexical" if number == 1 else "production"

@@ -16,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from perennial.errors import BadInput, PerennialError
-from perennial.release.local import LocalStore
+from perennial.release.open import open_store
+from perennial.release.store import Store
 from perennial.verbs.commands import register
 from perennial.workspace import Places, signing_key
 
@@ -51,7 +52,7 @@ def verify(
     store, key = _store(), signing_key()
     releases = [release_id] if release_id else store.release_ids()
     if not releases and not store.channel_names():
-        raise BadInput(f"the store {store.root} holds no release; run `perennial bootstrap` first")
+        raise BadInput(f"the store {store.place} holds no release; run `perennial bootstrap` first")
     findings = (
         verify_release(store, release_id, key=key) if release_id else verify_store(store, key=key)
     )
@@ -165,8 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _store() -> LocalStore:
-    return LocalStore(Places.from_environment().store)
+def _store() -> Store:
+    return open_store(Places.from_environment().store)
 
 
 def _who() -> str:

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from perennial.errors import BadInput
-
 
 @dataclass(frozen=True)
 class Workspace:
@@ -44,7 +42,7 @@ class Places:
     """What the environment decides: where the store, the source, the runs and the tracker are."""
 
     home: Path
-    store: Path
+    store: str  # a folder, or the address of a bucket and a prefix
     source: Path
     runs: Path
     cache: Path
@@ -56,15 +54,10 @@ class Places:
         env = os.environ if environment is None else environment
         home = Path(env.get("PERENNIAL_HOME") or "state").absolute()
         store = env.get("PERENNIAL_STORE") or str(home / "store")
-        if "://" in store and not store.startswith("file://"):
-            raise BadInput(
-                f"PERENNIAL_STORE is {store!r}, but only a local folder can be a store in this "
-                "version; give a path."
-            )
         tracking = home / "mlflow" / "mlflow.db"
         return cls(
             home=home,
-            store=Path(store.removeprefix("file://")).absolute(),
+            store=store if "://" in store else str(Path(store).absolute()),
             source=Path(env.get("PERENNIAL_SOURCE") or home / "source").absolute(),
             runs=Path(env.get("PERENNIAL_RUNS") or home / "runs").absolute(),
             cache=Path(env.get("PERENNIAL_CACHE") or home / "cache").absolute(),

@@ -14,7 +14,8 @@ from prefect.logging import get_logger
 
 from perennial.model.digest import file_digest
 from perennial.params import Params, load_params
-from perennial.release.local import LocalStore
+from perennial.release.open import open_store
+from perennial.release.store import Store
 from perennial.workspace import Places, Workspace
 from tasks.notes import write_json
 from tasks.seconds import add_wall, forget_seconds
@@ -35,8 +36,8 @@ class Run:
     tracked: str
 
     @property
-    def store(self) -> LocalStore:
-        return LocalStore(self.places.store)
+    def store(self) -> Store:
+        return open_store(self.places.store)
 
     @property
     def champion_id(self) -> str:

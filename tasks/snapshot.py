@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from perennial.params import load_params
-from perennial.release.local import LocalStore
+from perennial.release.open import open_store
 from perennial.release.publish import read_checked_channel
 from perennial.verbs.snapshot import take_snapshot
 from perennial.workspace import Places, Workspace, signing_key
@@ -33,7 +33,7 @@ def snapshot(params: Path, channel: str, *, fresh: bool) -> Workspace:
         start = time.monotonic()
         info = take_snapshot(
             places.source,
-            LocalStore(places.store),
+            open_store(places.store),
             channel,
             folder,
             window_days=section.snapshot.window_days,
@@ -61,7 +61,7 @@ def snapshot(params: Path, channel: str, *, fresh: bool) -> Workspace:
 
 
 def _begun(places: Places, params: Path, channel: str) -> Workspace | None:
-    serving = read_checked_channel(LocalStore(places.store), channel, key=signing_key())
+    serving = read_checked_channel(open_store(places.store), channel, key=signing_key())
     if serving is None:
         return None
     return unfinished(places.runs, serving, recipe_digest=recipe(checkout(), params))

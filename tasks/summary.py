@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from perennial.release.local import LocalStore
+from perennial.release.open import open_store
 from perennial.workspace import Places, Workspace
 from tasks.notes import write_json
 from tasks.seconds import seconds_of
@@ -24,7 +24,7 @@ def write_summary(
             rooms[step] += spent["rooms"]
     wall["orchestration"] = total_seconds - sum(rooms.values())
     wall["total"] = total_seconds
-    channel = LocalStore(places.store).read_channel("production")
+    channel = open_store(places.store).read_channel("production")
     summary = {
         "format_version": 1,
         "decision": retrains[-1]["decision"],

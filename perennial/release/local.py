@@ -32,6 +32,10 @@ class LocalStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    @property
+    def place(self) -> str:
+        return str(self.root)
+
     def put_file(self, path: Path) -> tuple[str, int]:
         """Keep the file's bytes as an object: (digest, bytes); an object that rotted is healed."""
         digest, size = file_digest(path), path.stat().st_size

@@ -36,6 +36,10 @@ def read_pending_note(data: bytes) -> PendingNote:
 class Store(Protocol):
     """Every write is durable when its method returns; whatever is killed, nothing is half there."""
 
+    @property
+    def place(self) -> str:
+        """Where it is, for people; never with a key in it."""
+
     def put_file(self, path: Path) -> tuple[str, int]:
         """Keep the file's bytes as an object: (digest, bytes)."""
 

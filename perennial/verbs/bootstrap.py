@@ -16,9 +16,9 @@ from perennial.errors import BadInput, Refused
 from perennial.model.layout import read_modules
 from perennial.params import Params
 from perennial.release.durable import usable
-from perennial.release.local import LocalStore
 from perennial.release.manifest import Manifest
 from perennial.release.publish import promote, publish
+from perennial.release.store import Store
 from perennial.stages.index import Indexed, index_catalogue
 
 _SAFE_FILES = ["*.json", "*.txt", "*.safetensors", "*.model"]
@@ -28,7 +28,7 @@ def bootstrap(
     *,
     catalogue: pd.DataFrame,
     params: Params,
-    store: LocalStore,
+    store: Store,
     channel: str,
     encoder: str | None,
     now: datetime,

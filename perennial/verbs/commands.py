@@ -12,7 +12,7 @@ import typer
 
 from perennial.errors import BadInput
 from perennial.params import Params, load_params
-from perennial.release.local import LocalStore
+from perennial.release.open import open_store
 from perennial.workspace import Places
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -63,7 +63,7 @@ def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable
         manifest = make_first(
             catalogue=read_catalogue(places.source),
             params=params,
-            store=LocalStore(places.store),
+            store=open_store(places.store),
             channel=channel,
             encoder=encoder,
             now=datetime.now(UTC),
@@ -103,7 +103,7 @@ def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable
             release_id, channel = LEXICAL, "production"
         else:
             searcher = Searcher.open(
-                LocalStore(places.store), on, places.cache / "releases", math.inf, key()
+                open_store(places.store), on, places.cache / "releases", math.inf, key()
             )
             search, release_id = release_search(searcher.release), searcher.release.release_id
             channel = on
@@ -129,7 +129,7 @@ def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable
         params, places = _params(), Places.from_environment()
         info = take_snapshot(
             places.source,
-            LocalStore(places.store),
+            open_store(places.store),
             channel,
             Path("snapshot").absolute(),
             window_days=params.snapshot.window_days,

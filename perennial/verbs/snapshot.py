@@ -10,9 +10,9 @@ from pathlib import Path
 from perennial.data.schema import TABLES
 from perennial.errors import BadInput, PlaceUnusable
 from perennial.model.digest import file_digest
-from perennial.release.local import LocalStore
 from perennial.release.materialise import materialise
 from perennial.release.publish import read_checked_channel
+from perennial.release.store import Store
 from perennial.verbs.freeze import Frozen, freeze_tables
 
 FORMAT_VERSION = 1
@@ -39,7 +39,7 @@ class SnapshotInfo:
 
 def take_snapshot(
     source: Path,
-    store: LocalStore,
+    store: Store,
     channel: str,
     to: Path,
     *,

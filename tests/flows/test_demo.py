@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -37,7 +38,7 @@ def test_a_demo_never_leaves_its_folder_whatever_the_environment_names(tmp_path,
     assert len(ignored) == 5 and "MLFLOW_TRACKING_URI" in ignored
     places = Places.from_environment()
     for place in (places.store, places.source, places.runs, places.cache):
-        assert place.is_relative_to(tmp_path / "demo")
+        assert Path(place).is_relative_to(tmp_path / "demo")
     assert places.tracking_uri.startswith(f"sqlite:///{tmp_path}/demo/")
     assert stay_at_home(os.environ) == []
 
