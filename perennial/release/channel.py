@@ -1,16 +1,18 @@
-"""A channel: the named pointer that is the truth about what is served, and its transitions."""
+"""A channel: the named pointer that is the truth about what is served."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from perennial.errors import BadInput, IntegrityError, Refused
+from perennial.errors import IntegrityError
 from perennial.release.canonical import canonical_json, check_signature, parse_strictly, sign
-from perennial.release.parts import STRICT, ReleaseId
+from perennial.release.history import Move, standing
+from perennial.release.parts import STRICT, Count, Digest, ReleaseId
 
-# A reader parses the channel at every poll; a thousand moves are 200 kB and two milliseconds.
-HISTORY_LIMIT = 1000
+# So many writers may overtake one whose answer was lost, before it no longer knows that it won.
+WRITES_LIMIT = 64
+_OMITTED_WHERE_EMPTY = ("writes", "mask", "signature")
 
 
 @dataclass(frozen=True)
@@ -35,20 +37,23 @@ class Hold:
 
 
 @dataclass(frozen=True)
-class Move:
-    """One line of history: who moved stable `from_` one release `to` another, when and why."""
+class Mask:
+    """The object that names the documents hidden since a rollback.
+
+    `watermark` is that of the catalogue which no longer had them; a newer one may have them again.
+    """
 
     __pydantic_config__ = STRICT
-    at: str
-    from_: Annotated[ReleaseId | None, Field(alias="from")]
-    to: ReleaseId
-    why: str
-    who: str
+    digest: Digest
+    bytes: Count
+    documents: Count
+    watermark: str
 
 
 @dataclass(frozen=True)
 class Channel:
-    """`write_id` is random, so that a writer can recognise its own write after a lost answer."""
+    """`write_id` is random, so that a writer can recognise its own write after a lost answer;
+    `writes` are the last ones before it, so that one who was then overtaken can too."""
 
     __pydantic_config__ = STRICT
     format_version: Literal[1]
@@ -59,13 +64,20 @@ class Channel:
     candidate: Candidate | None = None
     hold: Hold | None = None
     history: tuple[Move, ...] = ()
+    writes: tuple[str, ...] = ()
+    mask: Mask | None = None
     signature: str | None = None
 
     def to_bytes(self) -> bytes:
-        """The canonical JSON that is stored; a signature stands in it only where there is one."""
+        """The canonical JSON that is stored; later additions stand in it only where they say
+        something, so that the bytes of older channels stay what they were."""
         value: dict[str, Any] = _ADAPTER.dump_python(self, mode="json", by_alias=True)
-        if self.signature is None:
-            del value["signature"]
+        for name in _OMITTED_WHERE_EMPTY:
+            if not value[name]:
+                del value[name]
+        for move in value["history"]:
+            if move["lineage"] is None:
+                del move["lineage"]
         return canonical_json(value)
 
     def signed(self, key: bytes | None) -> "Channel":
@@ -74,19 +86,8 @@ class Channel:
         return unsigned if key is None else replace(self, signature=sign(unsigned.to_bytes(), key))
 
     def standing(self) -> tuple[str, ...]:
-        """The releases that stable stands on, oldest first, itself last: history without detours.
-
-        Going back to a release forgets what came after it, so that a second rollback goes further
-        back and never forward to what the first one left.
-        """
-        stack: list[str] = []
-        for move in self.history:
-            if not stack and move.from_ is not None:
-                stack.append(move.from_)
-            if move.to in stack:
-                del stack[stack.index(move.to) :]
-            stack.append(move.to)
-        return tuple(stack)
+        """The releases that stable stands on, oldest first, itself last."""
+        return standing(self.history)
 
 
 def read_channel_bytes(data: bytes, *, name: str) -> Channel:
@@ -105,73 +106,6 @@ def check_channel(channel: Channel, key: bytes | None) -> Channel:
         payload = replace(channel, signature=None).to_bytes()
         check_signature(payload, channel.signature, key, what=f"channel {channel.name}")
     return channel
-
-
-def promoted(
-    channel: Channel | None,
-    release_id: str,
-    *,
-    name: str,
-    at: str,
-    why: str,
-    who: str,
-    write_id: str,
-) -> Channel:
-    """The channel with a new stable; raises Refused on hold or while another release rolls out."""
-    if channel is None:
-        move = Move(at=at, from_=None, to=release_id, why=why, who=who)
-        return Channel(1, name, 1, write_id, release_id, history=(move,))
-    if channel.hold is not None:
-        raise Refused(
-            f"{channel.name} is on hold since {channel.hold.since} ({channel.hold.reason}); when "
-            "the cause is gone run `perennial resume --reason '...'`, then promote again"
-        )
-    if channel.candidate is not None and channel.candidate.release_id != release_id:
-        raise Refused(
-            f"{channel.name} is rolling out {channel.candidate.release_id} "
-            f"({channel.candidate.stage}); wait until that ends, or roll it back"
-        )
-    return _moved(channel, release_id, at=at, why=why, who=who, write_id=write_id, hold=None)
-
-
-def rolled_back(
-    channel: Channel, to: str, *, at: str, why: str, who: str, write_id: str
-) -> Channel:
-    """The channel on an older release, without a candidate and on hold; raises Refused if it is."""
-    if to == channel.stable:
-        raise Refused(
-            f"{channel.name} already serves {to}; name another release of `perennial status`"
-        )
-    hold = Hold(reason=why, since=at)
-    return _moved(channel, to, at=at, why=why, who=who, write_id=write_id, hold=hold)
-
-
-def resumed(channel: Channel, reason: str, *, at: str, who: str, write_id: str) -> Channel:
-    """The channel without its hold; raises Refused where there is none, BadInput without reason."""
-    if not reason.strip():
-        raise BadInput("resuming needs a reason; give --reason 'what was wrong and is fixed'")
-    if channel.hold is None:
-        raise Refused(f"{channel.name} is not on hold; there is nothing to resume")
-    why = f"resumed: {reason}"
-    same = channel.stable
-    after = _moved(channel, same, at=at, why=why, who=who, write_id=write_id, hold=None)
-    return replace(after, candidate=channel.candidate)
-
-
-def _moved(
-    channel: Channel, to: str, *, at: str, why: str, who: str, write_id: str, hold: Hold | None
-) -> Channel:
-    move = Move(at=at, from_=channel.stable, to=to, why=why, who=who)
-    return replace(
-        channel,
-        generation=channel.generation + 1,
-        write_id=write_id,
-        stable=to,
-        candidate=None,
-        hold=hold,
-        history=(*channel.history, move)[-HISTORY_LIMIT:],
-        signature=None,
-    )
 
 
 _ADAPTER = TypeAdapter(Channel)

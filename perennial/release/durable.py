@@ -13,7 +13,9 @@ from perennial.errors import PlaceUnusable
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NOT_A_FOLDER = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
+_NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
 TEMPORARY_SUFFIX = ".tmp"
+WRITABLE, READ_ONLY = 0o666, 0o444  # less what the umask takes away
 
 
 @contextlib.contextmanager
@@ -67,26 +69,54 @@ def locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def write_durably(path: Path, blocks: Iterable[bytes]) -> None:
+def write_durably(path: Path, blocks: Iterable[bytes], *, mode: int = WRITABLE) -> None:
     """Put the blocks at `path`: temporary file, fsync, rename, fsync of the folder.
 
     Where a block raises, or the disk refuses, nothing is left and `path` is as it was.
     """
     make_folder(path.parent)
-    _write_and_rename(path, blocks, sync=True)
+    _write_and_rename(path, blocks, mode=mode, sync=True)
     sync_folder(path.parent)
 
 
-def write_atomically(path: Path, blocks: Iterable[bytes]) -> None:
+def write_atomically(path: Path, blocks: Iterable[bytes], *, mode: int = WRITABLE) -> None:
     """The same for what can be made again after a power cut: whole or absent, but not synced."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write_and_rename(path, blocks, sync=False)
+    _write_and_rename(path, blocks, mode=mode, sync=False)
 
 
-def _write_and_rename(path: Path, blocks: Iterable[bytes], *, sync: bool) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
+def link_atomically(source: Path, path: Path, check: Iterable[bytes]) -> bool:
+    """Give the file `path` as a second name; False where the file system allows no such name.
+
+    `check` is read to its end before the name appears; where it raises, nothing is left.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_beside(path)
     try:
-        with temporary.open("xb") as stream:
+        temporary.hardlink_to(source)
+    except OSError as error:
+        if error.errno in _NO_LINK:
+            return False
+        raise
+    try:
+        for _ in check:
+            pass
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)  # no rename happens onto another name of the same file
+    return True
+
+
+def temporary_beside(path: Path) -> Path:
+    """A new hidden name in the same folder, which everybody knows as unfinished work."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
+
+
+def _write_and_rename(path: Path, blocks: Iterable[bytes], *, mode: int, sync: bool) -> None:
+    temporary = temporary_beside(path)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as stream:
             for block in blocks:
                 stream.write(block)
             if sync:

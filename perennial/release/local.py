@@ -1,15 +1,16 @@
 """The store on a local disk: content-addressed files, and channels swapped under a lock."""
 
 import contextlib
-import hashlib
-import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
-from perennial.errors import BadInput, Conflict, IntegrityError
 from perennial.model.digest import file_digest
-from perennial.release.channel import Channel, read_channel_bytes
 from perennial.release.durable import (
+    READ_ONLY,
+    TEMPORARY_SUFFIX,
+    link_atomically,
     locked,
     make_folder,
     sync_folder,
@@ -17,35 +18,56 @@ from perennial.release.durable import (
     write_atomically,
     write_durably,
 )
-from perennial.release.manifest import Manifest
-from perennial.release.store import PendingNote, read_pending_note
+from perennial.release.keys import digest_of, object_key
+from perennial.release.named import Named, Question, Swap
+from perennial.release.store import Progress, StoredObject, silent
+from perennial.release.verified import CHANGED, DAMAGED, bytes_digest, file_blocks, missing
 
-_BLOCK = 1 << 20
-_DIGEST = re.compile(r"sha256:([0-9a-f]{2})([0-9a-f]{62})")
-_RELEASE_ID = re.compile(r"rel-[0-9a-f]{12}")
-_CHANNEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+# A file that changed this recently may change again without its time showing it.
+_RACY_NANOSECONDS = 100_000_000
+_Stamp = tuple[int, int, int]
 
 
-class LocalStore:
+class LocalStore(Named):
     """A folder; nothing is made in it before the first write."""
 
     def __init__(self, root: Path) -> None:
+        super().__init__()
         self.root = root
+        self._seen: dict[str, tuple[_Stamp, bytes]] = {}
 
     @property
     def place(self) -> str:
         return str(self.root)
 
-    def put_file(self, path: Path) -> tuple[str, int]:
-        """Keep the file's bytes as an object: (digest, bytes); an object that rotted is healed."""
-        digest, size = file_digest(path), path.stat().st_size
-        there = self._object(digest)
+    def put_file(
+        self, path: Path, *, digest: str | None = None, progress: Progress = silent
+    ) -> tuple[str, int]:
+        """Keep the file's bytes as an object: (digest, bytes); IntegrityError if they are others.
+
+        Without a digest an object that rotted is healed.
+        """
+        size = path.stat().st_size
+        found = digest or file_digest(path)
+        there = self._object(found)
         with usable(self.root):
-            if there.is_file() and file_digest(there) == digest:
+            if self._is_kept(found, size, read=digest is None):
                 sync_folder(there.parent)  # its writer may not have come that far
+                progress(size)
             else:
-                write_durably(there, _verified(path, digest, "changed while it was published"))
-        return digest, size
+                blocks = _told(file_blocks(path, found, CHANGED), progress)
+                write_durably(there, blocks, mode=READ_ONLY)
+        return found, size
+
+    def put_bytes(self, data: bytes) -> tuple[str, int]:
+        """Keep the bytes as an object: (digest, bytes)."""
+        digest = bytes_digest(data)
+        with usable(self.root):
+            if self._is_kept(digest, len(data), read=True):
+                sync_folder(self._object(digest).parent)
+            else:
+                write_durably(self._object(digest), [data], mode=READ_ONLY)
+        return digest, len(data)
 
     def has(self, digest: str) -> bool:
         """True where the object is there."""
@@ -57,10 +79,18 @@ class LocalStore:
         with usable(self.root):
             return path.stat().st_size if path.is_file() else None
 
-    def fetch(self, digest: str, to: Path) -> None:
-        """Copy the object to `to`, whole and verified or not at all; raises IntegrityError."""
+    def sizes(self, digests: Iterable[str]) -> dict[str, int | None]:
+        """The sizes of many objects, None for each that is not there."""
+        return {digest: self.size(digest) for digest in digests}
+
+    def fetch(self, digest: str, to: Path, *, progress: Progress = silent) -> None:
+        """Put the object at `to`, verified or not at all: a hard link where that can be."""
+        path = self._object(digest)
         with usable(to.parent):
-            write_atomically(to, self._blocks(digest))
+            if not path.is_file():
+                raise missing(digest, self.place)
+            if not link_atomically(path, to, _told(self._blocks(digest), progress)):
+                write_atomically(to, _told(self._blocks(digest), progress), mode=READ_ONLY)
 
     def read(self, digest: str) -> bytes:
         """The object's verified bytes; raises IntegrityError."""
@@ -75,77 +105,92 @@ class LocalStore:
 
     def digests(self) -> list[str]:
         """The digests of all objects, sorted."""
-        found = (f"sha256:{path.name}" for path in self.root.glob("objects/??/*"))
-        return sorted(digest for digest in found if _DIGEST.fullmatch(digest))
+        return sorted(digest for digest, _ in self._object_files())
 
-    def write_pending(self, note: PendingNote) -> None:
-        """Announce a publication."""
+    def objects(self) -> list[StoredObject]:
+        """All objects, sorted by digest; one that is deleted meanwhile is left out."""
+        found = []
+        for digest, path in sorted(self._object_files()):
+            with usable(self.root), contextlib.suppress(FileNotFoundError):
+                about = path.stat()
+                modified = datetime.fromtimestamp(about.st_mtime, UTC)
+                found.append(StoredObject(digest, about.st_size, modified))
+        return found
+
+    def delete(self, digest: str) -> None:
+        """Remove the object if it is there."""
+        self._erase(object_key(digest))
+
+    def debris(self, *, before: datetime) -> list[str]:
+        """The temporary files that nobody wrote to since `before`, sorted, below the root."""
+        found = []
         with usable(self.root):
-            write_durably(self._named("pending", note.release_id), [note.to_bytes()])
+            for path in self.root.rglob(f".*{TEMPORARY_SUFFIX}"):
+                with contextlib.suppress(FileNotFoundError):
+                    if path.stat().st_mtime < before.timestamp():
+                        found.append(path.relative_to(self.root).as_posix())
+        return sorted(found)
 
-    def clear_pending(self, release_id: str) -> None:
-        """Withdraw the note, if there is one."""
-        path = self._named("pending", release_id)
-        with usable(self.root):
-            path.unlink(missing_ok=True)
-            sync_folder(path.parent)
+    def remove_debris(self, *, before: datetime) -> None:
+        """Remove them."""
+        for key in self.debris(before=before):
+            self._erase(key)
 
-    def pending_ids(self) -> list[str]:
-        """The release ids of all notes, sorted, whatever stands in them."""
-        return self._names_in("pending", _RELEASE_ID)
+    def check_conditions(self) -> None:
+        """Nothing to check: the lock is the kernel's."""
 
-    def pending(self) -> list[PendingNote]:
-        """Every note, by release_id; one that is withdrawn meanwhile is left out."""
-        notes = []
-        for release_id in self.pending_ids():
-            with contextlib.suppress(FileNotFoundError):
-                notes.append(read_pending_note(self._named("pending", release_id).read_bytes()))
-        return notes
+    def _is_kept(self, digest: str, size: int, *, read: bool) -> bool:
+        path = self._object(digest)
+        if not path.is_file() or path.stat().st_size != size:
+            return False
+        return not read or file_digest(path) == digest
 
-    def write_manifest(self, manifest: Manifest) -> None:
-        """Keep the manifest; every object that it names must be there already."""
-        with usable(self.root):
-            path = self._named("releases", manifest.release_id)
-            write_durably(path, [manifest.to_bytes()])
-
-    def manifest_bytes(self, release_id: str) -> bytes:
-        """The manifest as it was written; raises BadInput where there is no such release."""
-        path = self._named("releases", release_id)
-        with usable(self.root):
-            if not path.is_file():
-                raise BadInput(
-                    f"release {release_id} is not in the store {self.root}; "
-                    "`perennial status` lists the releases that are"
-                )
-            return path.read_bytes()
-
-    def release_ids(self) -> list[str]:
-        """Every release, sorted by id."""
-        return self._names_in("releases", _RELEASE_ID)
-
-    def channel_names(self) -> list[str]:
-        """Every channel, sorted."""
-        return self._names_in("channels", _CHANNEL)
-
-    def read_channel(self, name: str) -> Channel | None:
-        """The channel as it is now, None before its first write."""
-        path = self._channel(name)
+    def _read(self, key: str) -> bytes | None:
         with usable(self.root):
             try:
-                data = path.read_bytes()
+                return (self.root / key).read_bytes()
             except FileNotFoundError:
                 return None
-        return read_channel_bytes(data, name=name)
 
-    def compare_and_swap(self, name: str, expected: Channel | None, new: Channel) -> None:
-        """Replace `expected` by `new` at once; raises Conflict where the channel is another."""
-        data = new.to_bytes()
-        read_channel_bytes(data, name=name)  # what no reader could read is never written
+    def _read_again(self, key: str) -> bytes | None:
+        with usable(self.root), contextlib.suppress(FileNotFoundError):
+            about = (self.root / key).stat()
+            stamp = about.st_ino, about.st_size, about.st_mtime_ns
+            known = self._seen.get(key)
+            if known is not None and known[0] == stamp:
+                return known[1]
+            data = (self.root / key).read_bytes()
+            if time.time_ns() - about.st_mtime_ns > _RACY_NANOSECONDS:
+                self._seen[key] = stamp, data
+            return data
+        return None
+
+    def _write(self, key: str, data: bytes) -> None:
+        with usable(self.root):
+            write_durably(self.root / key, [data])
+
+    def _erase(self, key: str) -> None:
+        path = self.root / key
+        with usable(self.root), contextlib.suppress(FileNotFoundError):
+            path.unlink()
+            sync_folder(path.parent)
+
+    def _keys(self, folder: str) -> list[str]:
+        found = (self.root / folder).rglob("*.json")
+        return [path.relative_to(self.root).as_posix() for path in found]
+
+    def _swap(
+        self, key: str, new: bytes | None, *, is_expected: Question, is_ours: Question
+    ) -> Swap:
         with usable(self.root), self._lock():
-            found = self.read_channel(name)
-            if found != expected:
-                raise Conflict(_lost_race(name, expected, found))
-            write_durably(self._channel(name), [data])
+            found = self._read(key)
+            if not is_expected(found):
+                return Swap(won=False, found=found)
+            if new is None:
+                self._erase(key)
+            else:
+                write_durably(self.root / key, [new])
+            return Swap(won=True, found=new)
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
@@ -157,55 +202,20 @@ class LocalStore:
     def _blocks(self, digest: str) -> Iterator[bytes]:
         path = self._object(digest)
         if not path.is_file():
-            raise IntegrityError(
-                f"object {digest} is missing from the store {self.root}; restore it from a copy, "
-                "or `perennial rollback` to a release that `perennial verify` finds whole"
-            )
-        yield from _verified(path, digest, "is damaged in the store")
+            raise missing(digest, self.place)
+        yield from file_blocks(path, digest, DAMAGED)
 
     def _object(self, digest: str) -> Path:
-        match = _DIGEST.fullmatch(digest)
-        if match is None:
-            raise BadInput(f"{digest!r} is not a digest; write sha256: and 64 hex digits")
-        return self.root / "objects" / match[1] / f"{match[1]}{match[2]}"
+        return self.root / object_key(digest)
 
-    def _names_in(self, folder: str, kind: re.Pattern[str]) -> list[str]:
-        found = (path.stem for path in self.root.glob(f"{folder}/*.json"))
-        return sorted(name for name in found if kind.fullmatch(name))
-
-    def _named(self, folder: str, release_id: str) -> Path:
-        if _RELEASE_ID.fullmatch(release_id) is None:
-            raise BadInput(
-                f"{release_id!r} is not a release id (rel- and 12 hex digits); "
-                "`perennial status` lists them"
-            )
-        return self.root / folder / f"{release_id}.json"
-
-    def _channel(self, name: str) -> Path:
-        if _CHANNEL.fullmatch(name) is None:
-            raise BadInput(f"{name!r} is not a channel name; use lower case, digits and . _ -")
-        return self.root / "channels" / f"{name}.json"
+    def _object_files(self) -> Iterator[tuple[str, Path]]:
+        for path in self.root.glob("objects/??/*"):
+            digest = digest_of(path.relative_to(self.root).as_posix())
+            if digest is not None:
+                yield digest, path
 
 
-def _verified(path: Path, digest: str, problem: str) -> Iterator[bytes]:
-    """The file's blocks; raises IntegrityError after the last one unless they have the digest."""
-    found = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            found.update(block)
-            yield block
-    if (actual := f"sha256:{found.hexdigest()}") != digest:
-        raise IntegrityError(
-            f"{path.name} {problem}: it has the digest {actual}, not {digest}; publish it again, "
-            "or restore it from a copy"
-        )
-
-
-def _lost_race(name: str, expected: Channel | None, found: Channel | None) -> str:
-    was = "absent" if expected is None else f"at generation {expected.generation}"
-    now = "absent" if found is None else f"at generation {found.generation} ({found.stable})"
-    who = f" by {found.history[-1].who}" if found and found.history else ""
-    return (
-        f"channel {name} was {was} and is now {now}{who}: somebody else wrote first; your release "
-        "is kept in the store, look at `perennial status` and promote it again"
-    )
+def _told(blocks: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
+    for block in blocks:
+        yield block
+        progress(len(block))

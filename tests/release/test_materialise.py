@@ -2,6 +2,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from damage import overwrite
 
 from perennial.errors import EncoderMismatch, IntegrityError, PlaceUnusable
 from perennial.index.index import Index
@@ -70,7 +71,7 @@ def test_a_whole_folder_is_used_again(store, serving, tmp_path):
 @pytest.mark.parametrize(
     "meddle",
     [
-        lambda d: (d / "encoder" / "tokenizer.json").write_bytes(b"{}"),
+        lambda d: overwrite(d / "encoder" / "tokenizer.json", b"{}"),
         lambda d: (d / "index" / "index.json").unlink(),
         lambda d: (d / "encoder" / "extra.py").write_text("import os"),
         lambda d: (d / "encoder" / "link").symlink_to("/etc"),
