@@ -1,0 +1,61 @@
+"""Which release took the place of one that was rewritten without a forgotten document."""
+
+import secrets
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from perennial.release.canonical import canonical_json, parse_strictly
+from perennial.release.parts import STRICT, ReleaseId
+from perennial.release.store import Store
+
+_FOLDER = "forgotten/"
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """The map from an old release to its successor; no document is named here."""
+
+    __pydantic_config__ = STRICT
+    format_version: Literal[1]
+    release_id: ReleaseId
+    successor: ReleaseId
+    at: str
+    write_id: str
+
+    def to_bytes(self) -> bytes:
+        """The canonical JSON that is stored."""
+        return canonical_json(asdict(self))
+
+
+def read_forgotten(store: Store, release_id: str) -> Forgotten | None:
+    """The record of a release that was rewritten, None where it was not; raises IntegrityError."""
+    data = store.read_record(f"{_FOLDER}{release_id}")
+    if data is None:
+        return None
+    return parse_strictly(data, _ADAPTER, what=f"the record that {release_id} was rewritten")
+
+
+def write_forgotten(store: Store, release_id: str, successor: str, *, at: str) -> None:
+    """Remember the successor; a record that says so already stays as it is."""
+    name = f"{_FOLDER}{release_id}"
+    there = store.read_record(name)
+    if there is not None and parse_strictly(there, _ADAPTER, what=name).successor == successor:
+        return
+    record = Forgotten(1, release_id, successor, at, secrets.token_hex(16))
+    store.swap_record(name, there, record.to_bytes())
+
+
+def today(store: Store, release_id: str) -> str:
+    """The release that stands for this one now: itself, or its last successor."""
+    seen = {release_id}
+    while (record := read_forgotten(store, release_id)) is not None:
+        release_id = record.successor
+        if release_id in seen:
+            break
+        seen.add(release_id)
+    return release_id
+
+
+_ADAPTER = TypeAdapter(Forgotten)

@@ -1,0 +1,120 @@
+"""Why nothing that a manifest names is ever swept: publishers pin first, then look for a sweep.
+
+Whoever is about to rely on stored objects writes a pending note that names them, then reads the
+record of the sweep; a sweep writes its record, then reads the notes. So either the sweep sees the
+note, or the publisher sees the sweep and waits until it is over before it looks what is there.
+"""
+
+import contextlib
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from perennial.release.canonical import canonical_json, parse_strictly, parse_utc, utc_text
+from perennial.release.parts import STRICT, ReleaseId
+from perennial.release.store import PendingNote, Store
+
+SWEEP = "sweep"
+LEASE = timedelta(minutes=2)
+CLOCK_SKEW = timedelta(minutes=5)  # between two machines; S3 itself refuses more than 15
+_POLL_SECONDS = 0.2
+
+Clock = Callable[[], datetime]
+Say = Callable[[str], None]
+
+
+def utc_now() -> datetime:
+    """The machine's clock."""
+    return datetime.now(UTC)
+
+
+def say_nothing(sentence: str) -> None:
+    """For callers whom nobody listens to."""
+
+
+@dataclass(frozen=True)
+class SweepRecord:
+    """A sweep that may delete until `until`; `releases` are the manifests that it deletes."""
+
+    __pydantic_config__ = STRICT
+    format_version: Literal[1]
+    state: Literal["deleting"]
+    until: str
+    releases: tuple[ReleaseId, ...]
+    write_id: str
+
+    def to_bytes(self) -> bytes:
+        """The canonical JSON that is stored."""
+        return canonical_json(asdict(self))
+
+
+def read_sweep_record(data: bytes) -> SweepRecord:
+    """The record of stored bytes; raises IntegrityError."""
+    return parse_strictly(data, _ADAPTER, what="the record of the sweep")
+
+
+def announce(
+    store: Store,
+    release_id: str,
+    digests: Iterable[str],
+    *,
+    clock: Clock = utc_now,
+    say: Say = say_nothing,
+) -> None:
+    """Write a publication's pending note and wait for a sweep to end; `clear_pending` withdraws it.
+
+    After it the objects that are there stay there.
+    """
+    note = PendingNote(1, release_id, utc_text(clock()), tuple(sorted(set(digests))))
+    store.write_pending(note)
+    await_sweep(store, clock=clock, say=say)
+
+
+@contextlib.contextmanager
+def pinned(
+    store: Store, digests: Iterable[str], *, clock: Clock = utc_now, say: Say = say_nothing
+) -> Iterator[None]:
+    """Keeps objects, and the releases that need no others, while a channel is moved to them.
+
+    The note has a random id: of two moves to one release the first to end must not unpin the other.
+    """
+    pin = f"rel-{secrets.token_hex(6)}"
+    try:
+        announce(store, pin, digests, clock=clock, say=say)
+        yield
+    finally:
+        store.clear_pending(pin)
+
+
+def await_sweep(
+    store: Store,
+    *,
+    clock: Clock = utc_now,
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+    say: Say = say_nothing,
+) -> None:
+    """Return once no sweep may delete: its record is gone, or its lease is surely over.
+
+    A record that nobody renews for a whole lease is a killed sweep's, whatever the clocks say.
+    """
+    seen, since, told = b"", monotonic(), False
+    while (data := store.read_record(SWEEP)) is not None:
+        if clock() > parse_utc(read_sweep_record(data).until) + CLOCK_SKEW:
+            return
+        if data != seen:
+            seen, since = data, monotonic()
+        elif monotonic() - since > LEASE.total_seconds():
+            return
+        if not told:
+            say(f"a sweep of {store.place} is deleting; waiting until it is done")
+            told = True
+        sleep(_POLL_SECONDS)
+
+
+_ADAPTER = TypeAdapter(SweepRecord)
