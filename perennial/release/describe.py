@@ -1,7 +1,7 @@
 """From the folders that the stages wrote to the manifest that names every byte of them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,16 +37,11 @@ def describe(
     """The unsigned manifest of the folders; raises EncoderMismatch or BadInput before any write."""
     read_modules(encoder)  # refuses what could carry code
     digest = directory_digest(encoder)
-    text = _read(index / "index.json")
-    try:
-        about = json.loads(text)
-        made_by = about["encoder"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise BadInput(f"{index}/index.json is not readable; build the index again") from error
-    if made_by != digest:
+    text, about = read_index_json(index)
+    if about["encoder"] != digest:
         raise EncoderMismatch(
-            f"the index in {index} was made by encoder {made_by}, but {encoder} is encoder "
-            f"{digest}; build the index again with that encoder"
+            f"the index in {index} was made by encoder {about['encoder']}, but {encoder} is "
+            f"encoder {digest}; build the index again with that encoder"
         )
     try:
         manifest = Manifest(
@@ -63,14 +58,9 @@ def describe(
                 max_tokens=_max_tokens(encoder),
                 files=_files_below(encoder),
             ),
-            index=_index_part(index, about),
+            index=index_part(about, lambda name: stored(index, name)),
             catalogue=CataloguePart(**catalogue),
-            references=None
-            if references is None
-            else ReferencesPart(
-                queries=_stored(references, "queries.parquet"),
-                vectors=_stored(references, "vectors.npy"),
-            ),
+            references=None if references is None else references_part(references),
             health=dict(health),
             provenance=Provenance(**provenance),
             signature=None,
@@ -78,24 +68,44 @@ def describe(
         manifest = read_manifest(manifest.to_bytes(), release_id=manifest.release_id)
     except (TypeError, KeyError, AttributeError, IntegrityError) as error:
         raise BadInput(f"these folders cannot be published: {error}") from error
+    check_index_json(manifest, index, text)
+    return manifest
+
+
+def check_index_json(manifest: Manifest, index: Path, text: bytes) -> None:
+    """Raise BadInput unless the folder's index.json says what the manifest says, no word more."""
     if index_json(manifest) != text:
         raise BadInput(
             f"{index}/index.json says something that no manifest keeps; build the index again "
             "with this version of Perennial"
         )
-    return manifest
 
 
-def _index_part(index: Path, about: Mapping[str, Any]) -> IndexPart:
+def read_index_json(index: Path) -> tuple[bytes, dict[str, Any]]:
+    """The bytes of a folder's index.json and their value; raises BadInput."""
+    path = index / "index.json"
+    if not path.is_file():
+        raise BadInput(f"{path} is missing; run the stage index again")
+    text = path.read_bytes()
+    try:
+        about = dict(json.loads(text))
+        about["encoder"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadInput(f"{path} is not readable; build the index again") from error
+    return text, about
+
+
+def index_part(about: Mapping[str, Any], stored_as: Callable[[str], StoredFile]) -> IndexPart:
+    """The part of an index.json; `stored_as` tells what each of its file names is stored as."""
     return IndexPart(
         factory=about["factory"],
         search=dict(about["search"]),
-        quantizer=_stored(index, about["quantizer"]) if about["quantizer"] else None,
+        quantizer=stored_as(about["quantizer"]) if about["quantizer"] else None,
         segments=tuple(
             SegmentPart(
-                vectors=_stored(index, row["vectors"]),
-                ids=_stored(index, row["ids"]),
-                tombstones=_stored(index, row["tombstones"]) if row["tombstones"] else None,
+                vectors=stored_as(row["vectors"]),
+                ids=stored_as(row["ids"]),
+                tombstones=stored_as(row["tombstones"]) if row["tombstones"] else None,
                 rows=row["rows"],
                 live=row["live"],
             )
@@ -104,16 +114,25 @@ def _index_part(index: Path, about: Mapping[str, Any]) -> IndexPart:
     )
 
 
-def _files_below(folder: Path) -> tuple[StoredFile, ...]:
-    paths = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    return tuple(_stored(folder, path) for path in paths)
+def references_part(references: Path) -> ReferencesPart:
+    """The two files of a references folder."""
+    return ReferencesPart(
+        queries=stored(references, "queries.parquet"),
+        vectors=stored(references, "vectors.npy"),
+    )
 
 
-def _stored(folder: Path, path: str) -> StoredFile:
+def stored(folder: Path, path: str) -> StoredFile:
+    """The file's digest and size; raises BadInput where it is missing."""
     file = folder / path
     if not file.is_file():
         raise BadInput(f"{file} is missing; run the stage that writes it again")
     return StoredFile(path=path, digest=file_digest(file), bytes=file.stat().st_size)
+
+
+def _files_below(folder: Path) -> tuple[StoredFile, ...]:
+    paths = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return tuple(stored(folder, path) for path in paths)
 
 
 def _max_tokens(encoder: Path) -> int | None:
@@ -129,9 +148,3 @@ def _max_tokens(encoder: Path) -> int | None:
             if isinstance(value, int):
                 return value
     return None
-
-
-def _read(path: Path) -> bytes:
-    if not path.is_file():
-        raise BadInput(f"{path} is missing; run the stage index again")
-    return path.read_bytes()
