@@ -1,7 +1,11 @@
 """The identity of bytes: a file's digest, and one digest for a whole encoder directory."""
 
 import hashlib
+import itertools
 from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
 
 
 def file_digest(path: Path) -> str:
@@ -23,3 +27,18 @@ def directory_digest(directory: Path) -> str:
 def text_digest(text: str) -> str:
     """The text's `sha256:<hex>`: a document whose digest is unchanged is not embedded again."""
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def text_digests(texts: pa.LargeStringArray) -> pa.StringArray:
+    """(n,) texts to their digests, as text_digest says: two microseconds each, which is the floor
+    of hashing a kilobyte; the texts never become Python strings."""
+    offsets = np.frombuffer(texts.buffers()[1], dtype=np.int64)[texts.offset :][: len(texts) + 1]
+    data = memoryview(texts.buffers()[2] or b"")
+    ends = offsets.tolist()
+    return pa.array(
+        [
+            f"sha256:{hashlib.sha256(data[start:end]).hexdigest()}"
+            for start, end in itertools.pairwise(ends)
+        ],
+        pa.string(),
+    )

@@ -98,7 +98,7 @@ def test_what_is_not_kept_is_known_as_such(folder):
 
 
 def test_a_resumed_run_gives_the_bytes_of_one_that_was_never_killed(folder):
-    texts, digests = many(70)
+    texts, _ = many(70)
     whole = embed(folder / "whole", Batchy(), texts)
 
     class Dies(Batchy):
@@ -225,7 +225,7 @@ def test_forgotten_texts_are_in_no_byte_of_the_folder(folder):
 
 
 def test_what_is_not_retained_makes_room_for_what_comes(folder):
-    texts, digests = many(2000)
+    texts, _ = many(2000)
     embed(folder, Batchy(), texts)
     size = database(folder).stat().st_size
     for start in range(2000, 12_000, 2000):
