@@ -1,10 +1,16 @@
 """A release as a folder: what stands where, and the one file in it that is not an object."""
 
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from perennial.model.digest import file_digest
 from perennial.release.canonical import FORMAT_VERSION, canonical_json
+from perennial.release.durable import temporary_beside
 from perennial.release.manifest import Manifest
+
+READERS = 4  # more would take the cores from the queries of whoever serves meanwhile
 
 
 def index_json(manifest: Manifest) -> bytes:
@@ -34,7 +40,9 @@ def index_json(manifest: Manifest) -> bytes:
     )
 
 
-def is_whole(manifest: Manifest, directory: Path) -> bool:
+def is_whole(
+    manifest: Manifest, directory: Path, *, digest_of: Callable[[Path], str] = file_digest
+) -> bool:
     """True where the folder holds exactly the release's files, every byte of them right."""
     if not directory.is_dir():
         return False
@@ -47,6 +55,19 @@ def is_whole(manifest: Manifest, directory: Path) -> bool:
     }
     if there != expected.keys() | written.keys():
         return False
-    return all((directory / path).read_bytes() == data for path, data in written.items()) and all(
-        file_digest(directory / path) == digest for path, digest in expected.items()
-    )
+    if any((directory / path).read_bytes() != data for path, data in written.items()):
+        return False
+    with ThreadPoolExecutor(READERS) as readers:  # hashing lets go of the interpreter
+        found = readers.map(digest_of, (directory / path for path in expected))
+        return all(map(str.__eq__, found, expected.values()))
+
+
+def put_in_place(building: Path, directory: Path) -> None:
+    """Rename the folder that was built to where it is read, over the one that is there."""
+    aside = temporary_beside(directory)
+    try:
+        if directory.is_dir():
+            directory.rename(aside)
+        building.rename(directory)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

@@ -1,17 +1,25 @@
-"""From the store to a folder that an encoder and an index can be opened from."""
+"""From the store to a folder of one's own, such as the champion of a workspace.
 
-import secrets
+Every file is a copy, never a link: whatever is written into the folder, by root too, no byte of the
+store or of a reader's cache changes with it.
+"""
+
 import shutil
 from pathlib import Path
 
-from perennial.release.durable import TEMPORARY_SUFFIX, locked, usable, write_atomically
-from perennial.release.folder import index_json, is_whole
+from perennial.release.durable import locked, temporary_beside, usable, write_atomically
+from perennial.release.folder import index_json, is_whole, put_in_place
 from perennial.release.manifest import Manifest, read_manifest
-from perennial.release.store import Store
+from perennial.release.store import Progress, Store, silent
 
 
 def materialise(
-    store: Store, release_id: str, directory: Path, *, key: bytes | None = None
+    store: Store,
+    release_id: str,
+    directory: Path,
+    *,
+    key: bytes | None = None,
+    progress: Progress = silent,
 ) -> Manifest:
     """Write encoder/, index/, references/ and manifest.json, every byte verified before it counts.
 
@@ -25,24 +33,28 @@ def materialise(
         directory.parent.mkdir(parents=True, exist_ok=True)
         with locked(directory.parent):
             if not is_whole(manifest, directory):  # another process may have built it meanwhile
-                _build(store, manifest, directory)
+                _build(store, manifest, directory, progress)
     return manifest
 
 
-def _build(store: Store, manifest: Manifest, directory: Path) -> None:
-    building, aside = _beside(directory), _beside(directory)
+def _build(store: Store, manifest: Manifest, directory: Path, progress: Progress) -> None:
+    building = temporary_beside(directory)
     try:
         for path, file in manifest.files():
-            store.fetch(file.digest, building / path)
+            store.fetch(file.digest, building / path, progress=progress)
+            _make_own(building / path)
         write_atomically(building / "index" / "index.json", [index_json(manifest)])
         write_atomically(building / "manifest.json", [manifest.to_bytes()])
-        if directory.is_dir():
-            directory.rename(aside)
-        building.rename(directory)
+        put_in_place(building, directory)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-        shutil.rmtree(aside, ignore_errors=True)
 
 
-def _beside(directory: Path) -> Path:
-    return directory.with_name(f".{directory.name}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
+def _make_own(path: Path) -> None:
+    """Replace a link to a file of the store by a copy of it."""
+    if path.stat().st_nlink > 1:
+        copy = temporary_beside(path)
+        shutil.copyfile(path, copy)
+        copy.replace(path)
+    else:
+        path.chmod(0o644)

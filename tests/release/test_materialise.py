@@ -1,5 +1,6 @@
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from damage import overwrite
@@ -99,6 +100,21 @@ def test_callers_that_start_together_share_one_folder(store, serving, tmp_path):
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(start, range(8))) == {serving.encoder.digest}
     assert [path.name for path in directory.parent.iterdir()] == ["release"]
+
+
+def test_no_write_into_the_folder_reaches_the_store(store, serving, tmp_path):
+    directory = tmp_path / "release"
+    materialise(store, serving.release_id, directory)
+    for path in filter(Path.is_file, directory.rglob("*")):
+        path.write_bytes(b"scribbled over")  # in place, under every name that the file has
+    for digest in serving.objects():
+        store.check(digest)
+
+
+def test_what_is_fetched_is_told_byte_by_byte(store, serving, tmp_path):
+    told = []
+    materialise(store, serving.release_id, tmp_path / "release", progress=told.append)
+    assert sum(told) == sum(file.bytes for _, file in serving.files())
 
 
 def test_a_file_where_the_folder_should_be_is_left_alone(store, serving, tmp_path):
