@@ -1,3 +1,4 @@
+import itertools
 import json
 from dataclasses import replace
 
@@ -7,25 +8,32 @@ from hypothesis import strategies as st
 
 from perennial.errors import BadInput, IntegrityError, Refused
 from perennial.release.channel import (
-    HISTORY_LIMIT,
+    WRITES_LIMIT,
     Candidate,
     Channel,
     Hold,
-    Move,
+    Mask,
     check_channel,
-    promoted,
     read_channel_bytes,
-    resumed,
-    rolled_back,
 )
+from perennial.release.history import HISTORY_LIMIT, Move
+from perennial.release.transitions import Signed, promoted, reindexed, resumed, rolled_back
 
 KEY = b"a key of the house"
 A, B, C, D = ("rel-" + letter * 12 for letter in "abcd")
 AT = "2026-01-05T12:00:00Z"
+L, M = ("sha256:" + digit * 64 for digit in "12")
+MASK = Mask(digest=L, bytes=10, documents=1, watermark=AT)
 release_ids = st.sampled_from([A, B, C, D])
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 moves = st.builds(
-    Move, at=texts, from_=st.none() | release_ids, to=release_ids, why=texts, who=texts
+    Move,
+    at=texts,
+    from_=st.none() | release_ids,
+    to=release_ids,
+    why=texts,
+    who=texts,
+    lineage=st.none() | st.sampled_from([L, M]),
 )
 channels = st.builds(
     Channel,
@@ -40,25 +48,35 @@ channels = st.builds(
     ),
     hold=st.none() | st.builds(Hold, texts, texts),
     history=st.lists(moves, max_size=4).map(tuple),
+    writes=st.lists(texts, max_size=3).map(tuple),
+    mask=st.none() | st.just(MASK),
     signature=st.none(),
 )
 
 
-def move(channel, transition, *arguments, **options):
-    named = {"at": AT, "who": "test", "write_id": "w"} | options
-    return transition(channel, *arguments, **named)
+writes = (f"w{i}" for i in itertools.count())
 
 
-def promote(channel, release_id):
-    return move(channel, promoted, release_id, name="production", why="better")
+def by():
+    return Signed(at=AT, who="test", write_id=next(writes))
 
 
-def back(channel, release_id):
-    return move(channel, rolled_back, release_id, why="worse")
+def promote(channel, release_id, *, lineage=L, **options):
+    named = {"name": "production", "lineage": lineage, "why": "better", "by": by()}
+    return promoted(channel, release_id, **named, **options)
+
+
+def back(channel, release_id, **options):
+    return rolled_back(channel, release_id, lineage=L, why="worse", by=by(), **options)
 
 
 def resume(channel, reason="fixed"):
-    return move(channel, resumed, reason)
+    return resumed(channel, reason, by=by())
+
+
+def reindex(channel, stable, candidate=None, *, lineage=L, **options):
+    named = {"lineage": lineage, "why": "reindex", "by": by()}
+    return reindexed(channel, stable=stable, candidate=candidate, **named, **options)
 
 
 @given(channels)
@@ -79,11 +97,16 @@ def test_a_signed_channel_survives_its_bytes_and_its_check(channel):
 
 
 def test_a_channel_has_exactly_the_fields_of_the_format():
-    value = json.loads(promote(None, A).to_bytes())
+    value = json.loads(promote(None, A, lineage=None).to_bytes())
     assert value.keys() == {
         "format_version", "name", "generation", "write_id", "stable", "candidate", "hold", "history"
     }  # fmt: skip
-    assert value["history"] == [{"at": AT, "from": None, "to": A, "why": "better", "who": "test"}]
+    move = {"at": AT, "from": None, "to": A, "why": "better", "who": "test"}
+    assert value["history"] == [move]
+    later = json.loads(back(promote(promote(None, A), B), A, mask=MASK).to_bytes())
+    assert later.keys() - value.keys() == {"writes", "mask"}
+    assert later["history"][0] == move | {"lineage": L}
+    assert later["mask"] == {"digest": L, "bytes": 10, "documents": 1, "watermark": AT}
 
 
 @pytest.mark.parametrize(
@@ -139,10 +162,66 @@ def test_standing_forgets_the_detours():
     assert promote(resume(back(channel, A)), D).standing() == (A, D)
 
 
-def test_history_is_bounded_and_keeps_the_newest():
+def test_history_and_writes_are_bounded_and_keep_the_newest():
     channel = promote(None, A)
     for i in range(HISTORY_LIMIT + 10):
         channel = promote(channel, (B, C)[i % 2])
     assert len(channel.history) == HISTORY_LIMIT
     assert channel.history[-1].to == channel.stable
     assert channel.standing()[-1] == channel.stable
+    assert len(channel.writes) == WRITES_LIMIT
+
+
+def test_a_channel_remembers_the_writes_before_its_own():
+    first = promote(None, A)
+    second = promote(first, B)
+    third = back(second, A)
+    assert first.writes == ()
+    assert third.writes == (first.write_id, second.write_id)
+
+
+def rolling(stable=A, candidate=B, **changes):
+    channel = promote(None, stable)
+    return replace(channel, candidate=Candidate(candidate, "canary", 0.1, "salt", None), **changes)
+
+
+def test_a_reindex_during_a_rollout_moves_both_in_one_write():
+    before = rolling()
+    after = reindex(before, (A, C), (B, D))
+    assert (after.stable, after.candidate.release_id) == (C, D)
+    assert after.generation == before.generation + 1
+    assert replace(after.candidate, release_id=B) == before.candidate
+    assert after.standing() == (A, C)
+
+
+@pytest.mark.parametrize("candidate", [None, (C, D)])
+def test_a_reindex_is_refused_where_the_rollout_is_another(candidate):
+    with pytest.raises(Refused, match=f"rolls out {B}"):
+        reindex(rolling(), (A, C), candidate)
+
+
+def test_a_reindex_is_refused_where_stable_is_another():
+    with pytest.raises(Refused, match="reindex what is there now"):
+        reindex(promote(None, A), (B, C))
+
+
+def test_a_mask_stays_through_resume_and_goes_with_a_reindex():
+    channel = back(promote(promote(None, A), B), A, mask=MASK)
+    assert resume(channel).mask == MASK
+    assert reindex(resume(channel), (A, C)).mask is None
+    assert promote(resume(channel), C).mask is None
+    assert promote(resume(channel), C, mask=MASK).mask == MASK
+
+
+def test_a_hold_lets_only_a_catch_up_of_its_own_encoder_through_and_stays():
+    held = back(promote(promote(None, A), B), A)
+    caught_up = reindex(held, (A, C), is_catch_up=True)
+    assert (caught_up.stable, caught_up.hold) == (C, held.hold)
+    assert promote(held, C, is_catch_up=True).hold == held.hold
+    for refused in (
+        lambda: reindex(held, (A, C)),
+        lambda: reindex(held, (A, C), lineage=M, is_catch_up=True),
+        lambda: promote(held, C, lineage=M, is_catch_up=True),
+    ):
+        with pytest.raises(Refused, match="on hold"):
+            refused()
