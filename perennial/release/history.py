@@ -62,7 +62,7 @@ def restored(history: Sequence[Move], move: Move) -> tuple[Move, ...]:
     Without it, going back to that release would seem a step forward. A release that stands in no
     run of its own lineage at that time was never promoted, and nothing is put back for it.
     """
-    if any(move.to in (each.from_, each.to) for each in history):
+    if move.to in {history[0].from_, *(each.to for each in history)}:
         return tuple(history)
     for i in range(1, len(history)):
         before, after = history[i - 1], history[i]
