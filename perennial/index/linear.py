@@ -51,8 +51,8 @@ def _regression(x: np.ndarray, y: np.ndarray, *, ridge: float, rank: int | None)
     gram = x.T @ x
     weight = ridge * np.trace(gram) / len(gram)
     values, vectors = linalg.eigh(gram)
-    # A direction that no document has is no reason for a huge number.
-    floor = max(values[-1], 0.0) * len(gram) * np.finfo(np.float64).eps
+    # A direction that is nothing but the rounding of float32 is no reason for a huge number.
+    floor = max(values[-1], 0.0) * (16 * float(np.finfo(np.float32).eps)) ** 2
     usable = values > floor
     inverse = np.divide(1.0, values + weight, out=np.zeros_like(values), where=usable)
     matrix: np.ndarray = (vectors * inverse) @ (vectors.T @ (x.T @ y))

@@ -35,8 +35,7 @@ def describe(
     created_at: datetime,
 ) -> Manifest:
     """The unsigned manifest of the folders; raises EncoderMismatch or BadInput before any write."""
-    read_modules(encoder)  # refuses what could carry code
-    digest = directory_digest(encoder)
+    digest = checked_digest(encoder)
     text, about = read_index_json(index)
     if about["encoder"] != digest:
         raise EncoderMismatch(
@@ -50,14 +49,7 @@ def describe(
             created_at=utc_text(created_at),
             parent=parent,
             lineage=digest,
-            encoder=EncoderPart(
-                digest=digest,
-                dimension=about["dimension"],
-                metric=about["metric"],
-                dtype=about["dtype"],
-                max_tokens=_max_tokens(encoder),
-                files=_files_below(encoder),
-            ),
+            encoder=encoder_part(encoder, digest=digest, about=about),
             index=index_part(about, lambda name: stored(index, name)),
             catalogue=CataloguePart(**catalogue),
             references=None if references is None else references_part(references),
@@ -70,6 +62,24 @@ def describe(
         raise BadInput(f"these folders cannot be published: {error}") from error
     check_index_json(manifest, index, text)
     return manifest
+
+
+def checked_digest(encoder: Path) -> str:
+    """The encoder's digest; raises BadInput where its folder could carry code."""
+    read_modules(encoder)
+    return directory_digest(encoder)
+
+
+def encoder_part(encoder: Path, *, digest: str, about: Mapping[str, Any]) -> EncoderPart:
+    """The part of an encoder's folder; `about` tells its dimension, metric and dtype."""
+    return EncoderPart(
+        digest=digest,
+        dimension=about["dimension"],
+        metric=about["metric"],
+        dtype=about["dtype"],
+        max_tokens=_max_tokens(encoder),
+        files=_files_below(encoder),
+    )
 
 
 def check_index_json(manifest: Manifest, index: Path, text: bytes) -> None:

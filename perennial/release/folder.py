@@ -19,8 +19,8 @@ def index_json(manifest: Manifest) -> bytes:
     return canonical_json(
         {
             "format_version": FORMAT_VERSION,
-            "encoder": manifest.encoder.digest,
-            "dimension": manifest.encoder.dimension,
+            "encoder": manifest.index_encoder,
+            "dimension": manifest.index_dimension,
             "metric": manifest.encoder.metric,
             "dtype": manifest.encoder.dtype,
             "factory": index.factory,

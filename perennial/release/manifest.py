@@ -20,6 +20,7 @@ from perennial.release.canonical import (
 )
 from perennial.release.parts import (
     STRICT,
+    BridgePart,
     CataloguePart,
     Digest,
     EncoderPart,
@@ -33,7 +34,10 @@ from perennial.release.parts import (
 
 @dataclass(frozen=True)
 class Manifest:
-    """One encoder and the index that it made; `release_id` is a digest of all the rest."""
+    """One encoder and the index that it made; `release_id` is a digest of all the rest.
+
+    With a `bridge` the index is another encoder's, and a map fitted on both spaces stands between.
+    """
 
     __pydantic_config__ = STRICT
     format_version: Literal[1]
@@ -48,6 +52,17 @@ class Manifest:
     health: dict[str, Any]
     provenance: Provenance
     signature: str | None
+    bridge: BridgePart | None = None
+
+    @property
+    def index_encoder(self) -> str:
+        """The digest of the encoder that made the index."""
+        return self.encoder.digest if self.bridge is None else self.bridge.index_encoder
+
+    @property
+    def index_dimension(self) -> int:
+        """The dimension of the index."""
+        return self.encoder.dimension if self.bridge is None else self.bridge.index_dimension
 
     def files(self) -> Iterator[tuple[str, StoredFile]]:
         """(path inside the release's folder, stored file) of every file that is an object."""
@@ -62,6 +77,8 @@ class Manifest:
         if self.references is not None:
             yield f"references/{self.references.queries.path}", self.references.queries
             yield f"references/{self.references.vectors.path}", self.references.vectors
+        if self.bridge is not None:
+            yield f"bridge/{self.bridge.map.path}", self.bridge.map
 
     def objects(self) -> dict[str, int]:
         """Digest to bytes of every object that the release needs."""
@@ -69,11 +86,11 @@ class Manifest:
 
     def to_bytes(self) -> bytes:
         """The canonical JSON that is stored."""
-        return canonical_json(asdict(self))
+        return canonical_json(self._content())
 
     def named(self) -> "Manifest":
         """The unsigned manifest with the release_id that its content has."""
-        content = asdict(self)
+        content = self._content()
         del content["release_id"], content["signature"]
         hexadecimal = hashlib.sha256(canonical_json(content)).hexdigest()
         return replace(self, release_id=f"rel-{hexadecimal[:12]}", signature=None)
@@ -82,6 +99,12 @@ class Manifest:
         """The manifest with the key's signature over everything else in it."""
         unsigned = replace(self, signature=None)
         return replace(self, signature=sign(unsigned.to_bytes(), key))
+
+    def _content(self) -> dict[str, Any]:
+        content = asdict(self)
+        if self.bridge is None:  # as it was before there were bridges
+            del content["bridge"]
+        return content
 
 
 def read_manifest(data: bytes, *, release_id: str, key: bytes | None = None) -> Manifest:
@@ -112,6 +135,10 @@ def check_consistency(manifest: Manifest) -> None:
         raise IntegrityError(
             f"{what} calls its encoder {manifest.encoder.digest} and its lineage "
             f"{manifest.lineage}, but its files make {made}; publish it again"
+        )
+    if manifest.bridge is not None and manifest.bridge.index_encoder == made:
+        raise IntegrityError(
+            f"{what} bridges encoder {made} to itself; publish it without a bridge"
         )
     for path, times in Counter(path for path, _ in manifest.files()).items():
         pure = PurePosixPath(path)

@@ -1,4 +1,4 @@
-"""The parts of a manifest: encoder, segments, catalogue, references, provenance."""
+"""The parts of a manifest: encoder, segments, catalogue, references, bridge, provenance."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 ReleaseId = Annotated[str, Field(pattern=r"^rel-[0-9a-f]{12}$")]
 Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -74,6 +75,32 @@ class ReferencesPart:
     __pydantic_config__ = STRICT
     queries: StoredFile
     vectors: StoredFile
+
+
+@dataclass(frozen=True)
+class RecallPart:
+    """A mean recall@k of n queries with its interval, on `documents` documents."""
+
+    __pydantic_config__ = STRICT
+    value: Share
+    low: Share
+    high: Share
+    n: Count
+    k: Annotated[int, Field(ge=1)]
+    documents: Count
+
+
+@dataclass(frozen=True)
+class BridgePart:
+    """How the encoder's queries reach an index that another encoder made: by a fitted map."""
+
+    __pydantic_config__ = STRICT
+    index_encoder: Digest
+    index_dimension: Annotated[int, Field(ge=1)]
+    kind: str
+    map: StoredFile
+    fitted_on: Count
+    recall: RecallPart
 
 
 @dataclass(frozen=True)

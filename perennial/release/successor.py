@@ -76,10 +76,10 @@ def describe_successor(
 ) -> Successor:
     """What would be published; reads each new file once. Raises EncoderMismatch or BadInput."""
     text, about = read_index_json(index)
-    if about["encoder"] != parent.encoder.digest:
+    if about["encoder"] != parent.index_encoder:
         raise EncoderMismatch(
-            f"the index in {index} was made by encoder {about['encoder']}, but "
-            f"{parent.release_id} has encoder {parent.encoder.digest}; index with that encoder"
+            f"the index in {index} was made by encoder {about['encoder']}, but that of "
+            f"{parent.release_id} by encoder {parent.index_encoder}; index with that encoder"
         )
     carried = {file.path: file for path, file in parent.files() if path.startswith("index/")}
     fresh: dict[str, Path] = {}

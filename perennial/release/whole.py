@@ -6,7 +6,7 @@ from perennial.errors import IntegrityError
 from perennial.release.manifest import Manifest, read_manifest
 from perennial.release.store import Store, missing_objects
 
-_SERVED = ("encoder/", "index/")
+_SERVED = ("encoder/", "index/", "bridge/")
 _READERS = 8
 
 
