@@ -88,6 +88,14 @@ class ReleaseCache:
                 self._fetch(store, digest, _ignore)
             return self.object(digest).read_bytes()
 
+    def place(self, store: Store, digest: str, to: Path) -> None:
+        """Link one object to `to`, fetched where it is not here; raises IntegrityError."""
+        with usable(self.root), self.held("lock", fcntl.LOCK_SH):
+            if not self._has(digest):
+                self._fetch(store, digest, _ignore)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            self._link(digest, to)
+
     def holds(self, release_id: str) -> bool:
         """True where a folder of that release is here, whole or not."""
         return (self.root / "releases" / release_id).is_dir()
