@@ -3,6 +3,7 @@
 A stage gets its own section; the rooms get plain values and never see these classes.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,6 +31,16 @@ def _in_utc(text: str) -> str:
     if moment is None or moment.utcoffset() != timedelta(0):
         raise ValueError("a time in UTC is needed, such as 2026-01-05T00:00:00Z")
     return text
+
+
+def _tested_factory(name: str) -> str:
+    codes = r"(Flat|SQ8|PQ[1-9]\d*(x8)?)"
+    if not re.fullmatch(rf"auto|Flat|IVF[1-9]\d*,{codes}|HNSW[1-9]\d*(,Flat)?", name):
+        raise ValueError(
+            "not a tested index (others cannot filter dead rows, or not be merged); choose one of "
+            "auto, Flat, IVFn,Flat, IVFn,SQ8, IVFn,PQm, HNSWm"
+        )
+    return name
 
 
 class Section(BaseModel):
@@ -96,8 +107,9 @@ class Train(Section):
 
 
 class Index(Section):
-    factory: Annotated[str, Field(pattern=r"^(Flat|IVF[1-9][0-9]*,Flat)$")]
-    nprobe: Count
+    factory: Annotated[str, AfterValidator(_tested_factory)]
+    memory_mb: Count
+    recall_target: Rate
     reference_queries: Count
     reference_vectors: Count
     batch_size: Count
@@ -143,6 +155,23 @@ class Canary(Section):
     seed: Seed
 
 
+class Reindex(Section):
+    max_removed_share: Share
+    fanout: Annotated[int, Field(ge=2)]
+    max_segments: Count
+    max_dead_share: Annotated[float, Field(gt=0, le=1)]
+    probes: Count
+    min_ann_recall: Share
+    min_coverage: Share
+    min_self_retrieval: Share
+    max_imbalance: Annotated[float, Field(ge=1)]
+    max_imbalance_growth: Annotated[float, Field(ge=1)]
+    max_recall_loss: Share
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    cache_mb: Count
+    seed: Seed
+
+
 class Bootstrap(Section):
     dimension: Count
     vocabulary: Annotated[int, Field(ge=300)]
@@ -184,6 +213,7 @@ class Params(Section):
     report: Report
     shadow: Shadow
     canary: Canary
+    reindex: Reindex
     bootstrap: Bootstrap
     simulate: Simulate
 

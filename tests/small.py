@@ -26,7 +26,6 @@ SMALL: Sections = {
     "validate": {"min_requests": 10, "min_clicks": 10},
     "bootstrap": {"dimension": 16, "vocabulary": 600, "epochs": 1, "batch_queries": 32},
     "train": {"epochs": 2, "batch_queries": 16, "checkpoint_steps": 1},
-    "index": {"factory": "Flat", "nprobe": 1},
     "evaluate": {"bootstrap_samples": 200},
     "shadow": {"queries": 40, "min_overlap": 0.0, "max_latency_ratio": 1000.0},
     "canary": {"sessions": 60, "max_loss": 1.0},

@@ -325,7 +325,7 @@ PARAMS = {
         lambda text: re.sub("learning_rate: .*", "learning_rate: 2e-5", text),
         ["train.learning_rate is '2e-5'", "write 2.0e-5"],
     ),
-    "yes instead of a number": (edit("index", "nprobe", True), ["index.nprobe is True"]),
+    "yes instead of a number": (edit("index", "memory_mb", True), ["index.memory_mb is True"]),
     "out of range": (
         edit("split", "held_out_share", 1.5),
         ["split.held_out_share is 1.5: input should be less than 1"],

@@ -16,8 +16,10 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from perennial.index.index import write_description
-from perennial.index.segment import build_vectors, write_segment
+from perennial.index.codes import encoded
+from perennial.index.description import segment_row, write_description
+from perennial.index.factory import Factory
+from perennial.index.segment import write_segment
 from perennial.model.digest import text_digest
 from perennial.model.encoder import load_encoder
 from perennial.model.static import write_static
@@ -67,24 +69,17 @@ def write_folders(
     write_segment(
         root / "index",
         name="segment-0000",
-        vectors=build_vectors(rows, factory="Flat", nprobe=1, seed=0),
+        vectors=encoded(rows, factory=Factory("Flat"), template=None),
         doc_ids=[f"{tag}-{i}" for i in range(documents)],
         text_digests=[text_digest(text) for text in texts],
     )
-    segment = {
-        "vectors": "segment-0000.faiss",
-        "ids": "segment-0000.parquet",
-        "tombstones": None,
-        "rows": documents,
-        "live": documents,
-    }
     write_description(
         root / "index",
         encoder_digest=encoder.digest,
         dimension=DIMENSION,
         factory="Flat",
-        nprobe=None,
-        segments=[segment],
+        search={},
+        segments=[segment_row("segment-0000", rows=documents)],
     )
     references = root / "references"
     references.mkdir()

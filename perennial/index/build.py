@@ -1,16 +1,22 @@
-"""A first index of a whole catalogue: one segment, its description, and its health."""
+"""A first index of a whole catalogue: its quantizer, one segment, and how far to search."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-import faiss
 import numpy as np
 
 from perennial.errors import BadInput
-from perennial.index.index import Index, write_description
-from perennial.index.segment import build_vectors, write_segment
+from perennial.index.codes import encoded
+from perennial.index.description import segment_row, write_description
+from perennial.index.factory import AUTO, Factory, choose, parse
+from perennial.index.index import Index
+from perennial.index.segment import write_segment
+from perennial.index.template import fingerprint, train_template, write_template
+from perennial.index.tune import tune
 
 _SEGMENT = "segment-0000"
+_OWN_PROBES = 500
 
 
 def build_index(
@@ -19,92 +25,68 @@ def build_index(
     vectors: np.ndarray,
     doc_ids: Sequence[str],
     text_digests: Sequence[str],
+    slices: Sequence[str | None] | None,
     encoder_digest: str,
     factory: str,
-    nprobe: int,
+    recall_target: float,
+    memory_mb: int,
+    probes: np.ndarray,
     seed: int,
 ) -> Index:
-    """(n, d) unit rows and their ids to an index folder; same input, same bytes."""
-    if not np.isfinite(vectors).all():
-        bad = doc_ids[int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])]
+    """(n, d) unit rows and their ids to an index folder; same input, same bytes.
+
+    `factory` is "auto" or a tested name; where there are too few rows for it, the index is Flat and
+    says so. nprobe or efSearch is tuned on `probes` (p, d), without any on some of the rows.
+    """
+    check_finite(vectors, doc_ids)
+    rows, dimension = vectors.shape
+    if rows == 0:
+        raise BadInput("there is no document to index; is the catalogue empty?")
+    kind = (
+        choose(rows=rows, dimension=dimension, memory_mb=memory_mb, recall_target=recall_target)
+        if factory == AUTO
+        else parse(factory, dimension=dimension)
+    )
+    if rows < kind.least_rows:
+        kind = Factory("Flat")
+    template = quantizer = None
+    directory.mkdir(parents=True, exist_ok=True)
+    if kind.kind == "IVF":
+        template = train_template(vectors, factory=kind, seed=seed)
+        quantizer = write_template(directory, template)
+    write_segment(
+        directory,
+        name=_SEGMENT,
+        vectors=encoded(vectors, factory=kind, template=template),
+        doc_ids=doc_ids,
+        text_digests=text_digests,
+        slices=slices,
+        template=None if template is None else fingerprint(template),
+    )
+    described = {
+        "encoder_digest": encoder_digest,
+        "dimension": dimension,
+        "factory": kind.name,
+        "segments": [segment_row(_SEGMENT, rows=rows)],
+        "quantizer": quantizer,
+    }
+    write_description(directory, search={}, **described)
+    index = Index.open(directory, encoder_digest=encoder_digest)
+    if not len(probes):
+        generator = np.random.default_rng(seed)
+        probes = vectors[generator.choice(rows, min(rows, _OWN_PROBES), replace=False)]
+    settings = tune(index, vectors=vectors, probes=probes, recall_target=recall_target)
+    if settings:
+        write_description(directory, search=settings, **described)
+    return dataclasses.replace(index, settings=settings)
+
+
+def check_finite(vectors: np.ndarray, doc_ids: Sequence[str]) -> None:
+    """Raise BadInput naming the first document whose (d,) vector holds NaN or Inf."""
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        bad = doc_ids[int(np.flatnonzero(~finite)[0])]
         raise BadInput(
             f"the vector of document {bad} holds NaN or Inf; the encoder is broken: train again "
             "with a smaller learning rate"
         )
-    built = build_vectors(vectors, factory=factory, nprobe=nprobe, seed=seed)
-    is_inverted = isinstance(built, faiss.IndexIVF)
-    write_segment(
-        directory, name=_SEGMENT, vectors=built, doc_ids=doc_ids, text_digests=text_digests
-    )
-    write_description(
-        directory,
-        encoder_digest=encoder_digest,
-        dimension=vectors.shape[1],
-        factory=factory if is_inverted else "Flat",
-        nprobe=nprobe if is_inverted else None,
-        segments=[
-            {
-                "vectors": f"{_SEGMENT}.faiss",
-                "ids": f"{_SEGMENT}.parquet",
-                "tombstones": None,
-                "rows": len(doc_ids),
-                "live": len(doc_ids),
-            }
-        ],
-    )
-    return Index.open(directory, encoder_digest=encoder_digest)
-
-
-def index_health(
-    index: Index,
-    *,
-    vectors: np.ndarray,
-    doc_ids: Sequence[str],
-    probes: np.ndarray,
-    seed: int,
-) -> dict[str, float]:
-    """Shares in 0..1 of what an index should do: find what exact search finds, hold every document,
-    find each document by its own vector; and how uneven its lists are (1 is even).
-
-    `vectors` and `doc_ids` are the catalogue it should hold, `probes` (p, d) unit queries.
-    """
-    exact = faiss.IndexFlatIP(vectors.shape[1])
-    exact.add(np.ascontiguousarray(vectors))
-    k = min(10, len(doc_ids))
-    bounds, _ = exact.search(np.ascontiguousarray(probes), k)
-    scores, _ = index.search(probes, k)
-    # Compared by score, not by id: documents with equal vectors may stand in any order.
-    recall = float((scores >= bounds[:, -1:] - 1e-6).mean())
-    held = index.doc_ids()
-    sample = np.random.default_rng(seed).choice(len(doc_ids), min(500, len(doc_ids)), replace=False)
-    wanted_ids = np.array(doc_ids, dtype=object)[sample]
-    near, near_ids = index.search(vectors[sample], k)
-    as_near = near >= (vectors[sample] ** 2).sum(axis=1)[:, None] - 1e-4
-    # Where every answer is as near as itself, its own id may stand behind its equals.
-    itself = (as_near & (near_ids == wanted_ids[:, None])).any(axis=1) | as_near.all(axis=1)
-    rows = sum(len(segment.doc_ids) for segment in index.segments)
-    unique = set(held)
-    wanted = set(doc_ids)
-    return {
-        "ann_recall@10": recall,
-        # Every live document once and no other: anything missing, doubled or foreign lowers it.
-        "coverage": len(unique & wanted) / max(len(held), len(wanted)),
-        "self_retrieval": float(itself.mean()),
-        "dead_share": 1 - index.live / rows,
-        "imbalance": _imbalance(index),
-    }
-
-
-def _imbalance(index: Index) -> float:
-    """Sum of squared list sizes over that of even lists; 1 for exact search."""
-    worst = 1.0
-    for segment in index.segments:
-        if isinstance(segment.vectors, faiss.IndexIVF):
-            sizes = _list_sizes(segment.vectors)
-            worst = max(worst, len(sizes) * float((sizes**2).sum()) / float(sizes.sum()) ** 2)
-    return worst
-
-
-def _list_sizes(inverted: faiss.IndexIVF) -> np.ndarray:
-    """(lists,) float64: how many rows each inverted list holds."""
-    return np.array([inverted.get_list_size(i) for i in range(inverted.nlist)], dtype=np.float64)

@@ -1,55 +1,89 @@
 """An index: an ordered list of segments with tombstones, tied to the encoder that made it."""
 
-import json
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+import faiss
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from perennial.errors import BadInput, EncoderMismatch, IntegrityError
-from perennial.index.segment import Segment, read_segment, search_segment
+from perennial.index.description import read_description
+from perennial.index.search import Effort, Found, search_segments
+from perennial.index.segment import Rows, Segment, check_template, read_dead, read_rows
+from perennial.index.template import read_template
 
-FORMAT_VERSION = 1
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Index:
-    """Searches all segments and merges their answers."""
+    """Searches all segments and merges their answers; immutable, for any number of threads.
+
+    `settings` is {"nprobe": n}, {"ef": n} or {}; `template` is the lineage's trained quantizer
+    (None where it has none); `segments` stand in the order of index.json.
+    """
 
     encoder_digest: str
     dimension: int
     factory: str
-    nprobe: int | None
+    settings: Mapping[str, int]
     segments: tuple[Segment, ...]
+    template: faiss.IndexIVF | None = None
 
     @classmethod
-    def open(cls, directory: Path, *, encoder_digest: str) -> "Index":
-        """The index of a folder; raises EncoderMismatch where another encoder made it."""
+    def open(
+        cls,
+        directory: Path,
+        *,
+        encoder_digest: str,
+        mmap: bool = False,
+        loaded: Mapping[str, Rows] | None = None,
+    ) -> "Index":
+        """The index of a folder; raises EncoderMismatch where another encoder made it.
+
+        `mmap` leaves vectors on the disk until they are searched. `loaded` names the vectors files
+        whose rows, of the very same bytes, are in memory already: they are shared, not read.
+        """
         description = read_description(directory)
         if description["encoder"] != encoder_digest:
             raise EncoderMismatch(
                 f"the index was made by encoder {description['encoder']} but would be searched "
                 f"with encoder {encoder_digest}; serve a release, which holds both"
             )
-        segments = tuple(
-            read_segment(
-                directory, vectors=row["vectors"], ids=row["ids"], tombstones=row["tombstones"]
-            )
-            for row in description["segments"]
-        )
-        for segment, row in zip(segments, description["segments"], strict=True):
-            if segment.live != row["live"] or segment.vectors.d != description["dimension"]:
-                raise IntegrityError(
-                    f"{row['vectors']} holds {segment.live} live rows of {segment.vectors.d} "
-                    f"dimensions; its index.json says {row['live']} of {description['dimension']}"
+        dimension, quantizer = description["dimension"], description.get("quantizer")
+        template = None
+        if quantizer is not None:
+            template = read_template(directory / quantizer, dimension=dimension)
+            template = _shared(template, (loaded or {}).values())
+        segments = []
+        for row in description["segments"]:
+            rows = (loaded or {}).get(row["vectors"])
+            if rows is None:
+                rows = read_rows(
+                    directory,
+                    vectors=row["vectors"],
+                    ids=row["ids"],
+                    template=template,
+                    mmap=mmap,
                 )
+            name = row["vectors"]
+            check_template(rows.template[1] if rows.template else None, template, vectors=name)
+            dead = read_dead(directory, row["tombstones"], vectors=name, rows=len(rows))
+            segment = Segment(rows, dead)
+            if segment.live != row["live"] or rows.vectors.d != dimension:
+                raise IntegrityError(
+                    f"{name} holds {segment.live} live rows of {rows.vectors.d} "
+                    f"dimensions; its index.json says {row['live']} of {dimension}"
+                )
+            segments.append(segment)
         return cls(
             encoder_digest=encoder_digest,
-            dimension=description["dimension"],
+            dimension=dimension,
             factory=description["factory"],
-            nprobe=description["search"].get("nprobe"),
-            segments=segments,
+            settings=dict(description["search"]),
+            segments=tuple(segments),
+            template=template[0] if template else None,
         )
 
     @property
@@ -59,74 +93,58 @@ class Index:
 
     def doc_ids(self) -> list[str]:
         """Every live doc_id, segment by segment."""
-        return [str(d) for s in self.segments for d in s.doc_ids[~s.dead]]
+        return [str(d) for s in self.segments for d in s.rows.doc_ids.filter(~s.dead).to_pylist()]
 
-    def search(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """(q, d) unit rows to (scores, doc_ids), both (q, k), best first; absent: -inf and None."""
+    def hiding(self, doc_ids: Collection[str]) -> "Index":
+        """The same rows with those documents dead; unknown ids hide nothing."""
+        hidden = pa.array(sorted(doc_ids), pa.string())
+        segments = []
+        for segment in self.segments:
+            named = pc.is_in(segment.rows.doc_ids, hidden).to_numpy(zero_copy_only=False)
+            segments.append(Segment(segment.rows, segment.dead | named))
+        return replace(self, segments=tuple(segments))
+
+    def search(
+        self, vectors: np.ndarray, k: int, *, slice: str | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(q, d) unit rows to (scores, doc_ids), both (q, k), best first; absent: -inf and None.
+
+        With `slice`, only documents of that slice. Widens until k are found or all were seen.
+        """
+        found = self.search_rows(vectors, k, slice=slice)
+        names = np.full(found.rows.shape, None, dtype=object)
+        for number, segment in enumerate(self.segments):
+            here = found.segments == number
+            if here.any():
+                rows = pa.array(found.rows[here])
+                names[here] = segment.rows.doc_ids.take(rows).to_pylist()
+        return found.scores, names
+
+    def search_rows(
+        self,
+        vectors: np.ndarray,
+        k: int,
+        *,
+        slice: str | None = None,
+        settings: Mapping[str, int] | None = None,
+    ) -> Found:
+        """The same as (q, k) positions of segments and rows; `settings` instead of the index's."""
         if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
             raise BadInput(
                 f"queries have shape {vectors.shape}, the index {self.dimension} dimensions; "
                 "embed them with the release's own encoder"
             )
         queries = np.ascontiguousarray(vectors, dtype=np.float32)
-        scores: list[np.ndarray] = []
-        names: list[np.ndarray] = []
-        for segment in self.segments:
-            found, rows = search_segment(segment, queries, k, nprobe=self.nprobe)
-            scores.append(found)
-            names.append(np.asarray(np.where(rows < 0, None, segment.doc_ids[rows])))
-        if len(self.segments) == 1:
-            return scores[0], names[0]
-        every, every_name = np.concatenate(scores, axis=1), np.concatenate(names, axis=1)
-        order = np.argsort(-every, axis=1, kind="stable")[:, :k]
-        return (
-            np.take_along_axis(every, order, axis=1),
-            np.take_along_axis(every_name, order, axis=1),
-        )
+        chosen = self.settings if settings is None else settings
+        effort = Effort(nprobe=chosen.get("nprobe", 1), ef=chosen.get("ef", 16))
+        return search_segments(self.segments, queries, k, effort=effort, slice=slice)
 
 
-def read_description(directory: Path) -> dict[str, Any]:
-    """The value of index.json; raises IntegrityError where it is missing or of another format."""
-    try:
-        description = dict(json.loads((directory / "index.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise IntegrityError(
-            f"{directory} has no readable index.json; rebuild the index"
-        ) from error
-    if description.get("format_version") != FORMAT_VERSION:
-        raise IntegrityError(
-            f"{directory}/index.json has format_version {description.get('format_version')!r}, "
-            f"this program reads {FORMAT_VERSION}; upgrade Perennial"
-        )
-    lost = {"encoder", "dimension", "factory", "search", "segments"} - description.keys()
-    if lost or not description["segments"]:
-        raise IntegrityError(
-            f"{directory}/index.json names no {', '.join(sorted(lost)) or 'segment'}; rebuild the "
-            "index"
-        )
-    return description
-
-
-def write_description(
-    directory: Path,
-    *,
-    encoder_digest: str,
-    dimension: int,
-    factory: str,
-    nprobe: int | None,
-    segments: list[dict[str, Any]],
-) -> None:
-    """Write index.json: what made the index, how it is searched, and its segments in order."""
-    description = {
-        "format_version": FORMAT_VERSION,
-        "encoder": encoder_digest,
-        "dimension": dimension,
-        "metric": "cosine",
-        "dtype": "float32",
-        "factory": factory,
-        "search": {"nprobe": nprobe} if nprobe else {},
-        "quantizer": None,
-        "segments": segments,
-    }
-    text = json.dumps(description, indent=2, sort_keys=True) + "\n"
-    (directory / "index.json").write_text(text, encoding="utf-8")
+def _shared(
+    template: tuple[faiss.IndexIVF, str], loaded: Collection[Rows]
+) -> tuple[faiss.IndexIVF, str]:
+    """The template that rows in memory use already, where it has the same bytes."""
+    for rows in loaded:
+        if rows.template is not None and rows.template[1] == template[1]:
+            return rows.template
+    return template

@@ -1,51 +1,58 @@
-"""A segment: an immutable FAISS index file, its rows' ids, and the rows that count no more."""
+"""A segment: an immutable FAISS file, its rows' ids and slices, and the rows that count no more."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import faiss
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from perennial.errors import BadInput, IntegrityError, PlaceUnusable
+from perennial.errors import EncoderMismatch, IntegrityError
+from perennial.index.codes import contained, unpacked
+from perennial.index.selection import Selection, SliceCodes, slice_codes
+from perennial.index.template import write_index
 
-FEW_QUERIES = 4
+_QUANTIZER = b"quantizer"
 
 
-@dataclass(frozen=True)
-class Segment:
-    """`vectors` holds the rows of `doc_ids`, in order; `dead` marks the tombstones."""
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What never changes of a segment, shared by all releases that hold it.
+
+    `template` is the lineage's quantizer with its fingerprint, `coarse` its centroids (IVF);
+    `box` holds the lists that `vectors` points at without owning them.
+    """
 
     vectors: faiss.Index
-    doc_ids: np.ndarray  # (rows,) of str
-    dead: np.ndarray  # (rows,) bool
+    doc_ids: pa.Array  # (rows,) of str: 10 million Python strings would take a gigabyte
+    slices: SliceCodes
+    template: tuple[faiss.IndexIVF, str] | None = None
+    coarse: faiss.Index | None = None
+    box: faiss.Index | None = None
 
-    @property
+    def __len__(self) -> int:
+        return len(self.doc_ids)
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """Rows, and which of them are `dead`: (rows,) bool."""
+
+    rows: Rows
+    dead: np.ndarray
+
+    @cached_property
     def live(self) -> int:
-        return int(len(self.dead) - self.dead.sum())
+        """Rows that count."""
+        return int(len(self.dead) - np.count_nonzero(self.dead))
 
-
-def build_vectors(vectors: np.ndarray, *, factory: str, nprobe: int, seed: int) -> faiss.Index:
-    """(n, d) unit rows to a filled inner-product FAISS index; same input, same bytes."""
-    rows, dimension = vectors.shape
-    if rows == 0:
-        raise BadInput("there is no document to index; is the catalogue empty?")
-    if factory.startswith("IVF"):
-        lists = int(factory.removeprefix("IVF").split(",")[0])
-        # Below 39 rows a list k-means is ill-fed, and an exact search of so few rows costs nothing.
-        if rows < 39 * lists:
-            factory = "Flat"
-    index = faiss.index_factory(dimension, factory, faiss.METRIC_INNER_PRODUCT)
-    if isinstance(index, faiss.IndexIVF):
-        index.cp.seed = seed
-        index.nprobe = nprobe
-        index.train(vectors)
-    index.add(vectors)
-    return index
+    @cached_property
+    def selection(self) -> Selection:
+        """Which rows a search may answer with, for every slice."""
+        return Selection(self.dead, self.rows.slices)
 
 
 def write_segment(
@@ -53,81 +60,93 @@ def write_segment(
     *,
     name: str,
     vectors: faiss.Index,
-    doc_ids: Sequence[str],
-    text_digests: Sequence[str],
+    doc_ids: Sequence[str] | pa.Array,
+    text_digests: Sequence[str] | pa.Array,
+    slices: Sequence[str | None] | pa.Array | None = None,
+    template: str | None = None,
 ) -> None:
-    """Write `<name>.faiss` and `<name>.parquet` (doc_id, text_digest; row i is FAISS row i)."""
+    """Write `<name>.faiss` and `<name>.parquet` (doc_id, text_digest, slice; row i is row i).
+
+    `template` is the fingerprint of the quantizer that encoded the vectors.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"{name}.faiss"
-    try:
-        faiss.write_index(vectors, str(path))
-    except RuntimeError as error:
-        raise PlaceUnusable(
-            f"cannot write the index: {str(error).rpartition('failed: ')[2]}; make the folder "
-            "writable, free some space, and run again to continue"
-        ) from error
-    table = pa.table({"doc_id": list(doc_ids), "text_digest": list(text_digests)})
-    pq.write_table(table, directory / f"{name}.parquet")
+    write_index(contained(vectors), directory / f"{name}.faiss")
+    columns = {
+        "doc_id": pa.array(doc_ids, pa.string()),
+        "text_digest": pa.array(text_digests, pa.string()),
+        "slice": pa.nulls(len(doc_ids), pa.string())
+        if slices is None
+        else pa.array(slices, pa.string()),
+    }
+    table = pa.table(columns)
+    if template is not None:
+        table = table.replace_schema_metadata({_QUANTIZER: template.encode()})
+    # Random digests halve under zstd; a dictionary of values that never repeat costs twice.
+    pq.write_table(
+        table, directory / f"{name}.parquet", compression="zstd", use_dictionary=["slice"]
+    )
 
 
-def read_segment(directory: Path, *, vectors: str, ids: str, tombstones: str | None) -> Segment:
-    """The segment of three file names; raises IntegrityError where they disagree."""
+def read_rows(
+    directory: Path,
+    *,
+    vectors: str,
+    ids: str,
+    template: tuple[faiss.IndexIVF, str] | None,
+    mmap: bool,
+) -> Rows:
+    """The rows of two file names; raises IntegrityError where they or the template disagree."""
     try:
-        index = faiss.read_index(str(directory / vectors))
-        doc_ids = np.array(_read_ids(directory / ids), dtype=object)
-        dead = np.zeros(len(doc_ids), dtype=bool)
-        if tombstones is not None:
-            dead[np.load(directory / tombstones, allow_pickle=False)] = True
-    except (RuntimeError, OSError, EOFError, ValueError, IndexError) as error:
-        raise IntegrityError(
-            f"a file of segment {vectors} in {directory} is missing or damaged: {error}; run "
-            "`perennial verify`, then `perennial rollback`"
-        ) from error
+        flags = faiss.IO_FLAG_MMAP_IFC if mmap else 0
+        index = faiss.read_index(str(directory / vectors), flags)
+        # pq.read_table and to_numpy would import pandas, a third of a second of every search.
+        with pq.ParquetFile(directory / ids) as stream:
+            made_by = (stream.schema_arrow.metadata or {}).get(_QUANTIZER)
+            has_slice = "slice" in stream.schema_arrow.names
+            table = stream.read(columns=["doc_id", *(["slice"] if has_slice else [])])
+        doc_ids = table["doc_id"].combine_chunks()
+        slices = slice_codes(table["slice"] if has_slice else None)
+    except (RuntimeError, OSError, KeyError, ValueError) as error:
+        raise damaged(directory, vectors, error) from error
     if index.ntotal != len(doc_ids):
         raise IntegrityError(
             f"{vectors} holds {index.ntotal} vectors but {ids} names {len(doc_ids)} documents; "
             "run `perennial verify`, then `perennial rollback`"
         )
-    return Segment(vectors=index, doc_ids=doc_ids, dead=dead)
+    check_template(made_by.decode() if made_by else None, template, vectors=vectors)
+    if template is None or made_by is None:  # a graph, a scan, or lists with their own quantizer
+        coarse = index.quantizer if isinstance(index, faiss.IndexIVF) else None
+        return Rows(index, doc_ids, slices, coarse=coarse)
+    shared = unpacked(index, template[0], what=vectors)
+    return Rows(shared, doc_ids, slices, template, template[0].quantizer, box=index)
 
 
-def _read_ids(path: Path) -> list[str]:
-    # pq.read_table and to_numpy would import pandas, a third of a second of every search.
-    with pq.ParquetFile(path) as stream:
-        return list(stream.read(columns=["doc_id"])["doc_id"].to_pylist())
+def check_template(
+    made_by: str | None, template: tuple[faiss.IndexIVF, str] | None, *, vectors: str
+) -> None:
+    """Raise EncoderMismatch where another quantizer than the index's encoded the segment."""
+    if made_by is not None and (template is None or template[1] != made_by):
+        raise EncoderMismatch(
+            f"{vectors} was encoded with quantizer {made_by}, but the index has "
+            f"{template[1] if template else 'none'}; run `perennial verify`, then "
+            "`perennial rollback`"
+        )
 
 
-@contextmanager
-def _threads_for(queries: int) -> Iterator[None]:
-    """One thread for few queries: FAISS would share the rows among threads that wait for each other
-    at every step. On 2 busy cores and 14,000 rows a query then takes 12 ms instead of 0.5.
-
-    OpenMP keeps the number per calling thread, so that no search disturbs another.
-    """
-    before = faiss.omp_get_max_threads()
-    if queries <= FEW_QUERIES:
-        faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(before)
+def read_dead(directory: Path, tombstones: str | None, *, vectors: str, rows: int) -> np.ndarray:
+    """(rows,) bool of a tombstones file; raises IntegrityError where it names rows beyond."""
+    dead = np.zeros(rows, dtype=bool)
+    if tombstones is not None:
+        try:
+            dead[np.load(directory / tombstones, allow_pickle=False)] = True
+        except (OSError, EOFError, ValueError, IndexError) as error:
+            raise damaged(directory, vectors, error) from error
+    return dead
 
 
-def search_segment(
-    segment: Segment, queries: np.ndarray, k: int, *, nprobe: int | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """(q, d) unit rows to (scores, rows), both (q, k), best first; absent is -inf and -1."""
-    index = segment.vectors
-    options: dict[str, Any] = {}
-    if segment.dead.any():
-        tombstones = np.flatnonzero(segment.dead).astype(np.int64)
-        options["sel"] = faiss.IDSelectorNot(faiss.IDSelectorBatch(tombstones))
-    settings: faiss.SearchParameters
-    if isinstance(index, faiss.IndexIVF):
-        options["nprobe"] = nprobe or index.nprobe
-        settings = faiss.SearchParametersIVF(**options)
-    else:
-        settings = faiss.SearchParameters(**options)
-    with _threads_for(len(queries)):
-        scores, rows = index.search(queries, k, params=settings)
-    return np.where(rows < 0, -np.inf, scores).astype(np.float32), rows
+def damaged(directory: Path, vectors: str, error: Exception) -> IntegrityError:
+    """The error that names the segment and what to do."""
+    return IntegrityError(
+        f"a file of segment {vectors} in {directory} is missing or damaged: {error}; run "
+        "`perennial verify`, then `perennial rollback`"
+    )

@@ -10,7 +10,8 @@ import pandas as pd
 
 from perennial.data.documents import indexed_texts
 from perennial.data.tables import read_table
-from perennial.index.build import build_index, index_health
+from perennial.index.build import build_index
+from perennial.index.health import index_health
 from perennial.model.digest import text_digest
 from perennial.model.encoder import load_encoder
 from perennial.params import Index as IndexParams
@@ -66,16 +67,6 @@ def index_catalogue(
     loaded = load_encoder(encoder, batch_size=section.batch_size)
     vectors = loaded.encode(texts)
     digests = [text_digest(text) for text in texts]
-    index = build_index(
-        to / "index",
-        vectors=vectors,
-        doc_ids=doc_ids,
-        text_digests=digests,
-        encoder_digest=loaded.digest,
-        factory=section.factory,
-        nprobe=section.nprobe,
-        seed=section.seed,
-    )
     generator = np.random.default_rng(section.seed)
     asked = _sample(list(queries), section.reference_queries, generator)
     kept = _sample(list(range(len(vectors))), section.reference_vectors, generator)
@@ -88,6 +79,19 @@ def index_catalogue(
 
     # Before the first log the documents' own titles stand in for queries.
     probes = loaded.encode(asked or [texts[row][:80] for row in kept[: section.reference_queries]])
+    index = build_index(
+        to / "index",
+        vectors=vectors,
+        doc_ids=doc_ids,
+        text_digests=digests,
+        slices=catalogue["slice"].astype(object).where(catalogue["slice"].notna(), None).tolist(),
+        encoder_digest=loaded.digest,
+        factory=section.factory,
+        recall_target=section.recall_target,
+        memory_mb=section.memory_mb,
+        probes=probes,
+        seed=section.seed,
+    )
     health = index_health(index, vectors=vectors, doc_ids=doc_ids, probes=probes, seed=section.seed)
     variance: Sequence[float] = [0.0] * vectors.shape[1]
     if len(vectors) < 2:  # a single document has no stranger to be near to

@@ -1,12 +1,14 @@
 """An index's health on cases whose values are known."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from perennial.index.build import build_index, index_health
+from perennial.index.build import build_index
+from perennial.index.health import index_health
 from perennial.index.index import Index
 
 MADE_BY = "sha256:" + "a" * 64
@@ -25,16 +27,20 @@ def build(
     factory: str = "Flat",
     nprobe: int = 8,
 ) -> Index:
-    return build_index(
+    index = build_index(
         directory,
         vectors=vectors,
         doc_ids=doc_ids,
         text_digests=["sha256:0"] * len(doc_ids),
         encoder_digest=MADE_BY,
+        slices=None,
         factory=factory,
-        nprobe=nprobe,
+        recall_target=0.9,
+        memory_mb=100,
+        probes=unit(30, seed=9),
         seed=0,
     )
+    return dataclasses.replace(index, settings={"nprobe": nprobe})
 
 
 def health(
@@ -56,6 +62,8 @@ def test_an_exact_index_of_the_whole_catalogue_is_well(tmp_path: Path) -> None:
         "self_retrieval": 1.0,
         "dead_share": 0.0,
         "imbalance": 1.0,
+        "recall_on_codes": 0.0,
+        "segments": 1.0,
     }
 
 
@@ -123,7 +131,7 @@ def test_uneven_lists_show_as_imbalance(tmp_path: Path) -> None:
     crowd = np.repeat(centres, [700, 20, 20, 20], axis=0) + 0.01 * unit(760)
     crowd /= np.linalg.norm(crowd, axis=1, keepdims=True)
     index = build(tmp_path, crowd, named(760), factory="IVF4,Flat", nprobe=4)
-    inverted = index.segments[0].vectors
+    inverted = index.segments[0].rows.vectors
     sizes = np.array([inverted.get_list_size(i) for i in range(4)])
     assert sizes.sum() == 760
     values = health(index, crowd, named(760))

@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 
 from perennial.errors import BadInput, EncoderMismatch, IntegrityError
 from perennial.index.build import build_index
-from perennial.index.index import Index, write_description
-from perennial.index.segment import build_vectors, write_segment
+from perennial.index.codes import encoded
+from perennial.index.description import segment_row, write_description
+from perennial.index.factory import Factory
+from perennial.index.index import Index
+from perennial.index.segment import write_segment
 
 MADE_BY, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
@@ -33,21 +36,13 @@ def write(directory: Path, segments: list[tuple[np.ndarray, list[str], list[int]
         write_segment(
             directory,
             name=name,
-            vectors=build_vectors(vectors, factory="Flat", nprobe=1, seed=0),
+            vectors=encoded(vectors, factory=Factory("Flat"), template=None),
             doc_ids=doc_ids,
             text_digests=["sha256:0"] * len(doc_ids),
         )
         if dead:
             np.save(directory / f"{name}.tombstones.npy", np.array(dead, dtype=np.uint32))
-        rows.append(
-            {
-                "vectors": f"{name}.faiss",
-                "ids": f"{name}.parquet",
-                "tombstones": f"{name}.tombstones.npy" if dead else None,
-                "rows": len(doc_ids),
-                "live": len(doc_ids) - len(dead),
-            }
-        )
+        rows.append(segment_row(name, rows=len(doc_ids), dead=len(dead)))
     describe(directory, rows, dimension=segments[0][0].shape[1])
     return directory
 
@@ -55,7 +50,7 @@ def write(directory: Path, segments: list[tuple[np.ndarray, list[str], list[int]
 def describe(
     directory: Path, rows: list[dict[str, Any]], *, dimension: int = 8, **changes: Any
 ) -> None:
-    given: dict[str, Any] = {"factory": "Flat", "nprobe": None} | changes
+    given: dict[str, Any] = {"factory": "Flat", "search": {}} | changes
     write_description(
         directory, encoder_digest=MADE_BY, dimension=dimension, segments=rows, **given
     )
@@ -153,8 +148,11 @@ def build(directory: Path, vectors: np.ndarray, **changes: Any) -> Index:
         "doc_ids": [f"d{row}" for row in range(len(vectors))],
         "text_digests": ["sha256:0"] * len(vectors),
         "encoder_digest": MADE_BY,
+        "slices": None,
         "factory": "IVF8,Flat",
-        "nprobe": 8,
+        "recall_target": 1.0,
+        "memory_mb": 100,
+        "probes": unit(40, seed=1),
         "seed": 5,
     }
     return build_index(directory, **(given | changes))
@@ -164,7 +162,7 @@ def test_every_list_probed_is_exact_search(tmp_path: Path) -> None:
     vectors, queries = unit(500), unit(40, seed=1)
     inverted = build(tmp_path / "inverted", vectors)
     flat = build(tmp_path / "flat", vectors, factory="Flat")
-    assert isinstance(inverted.segments[0].vectors, faiss.IndexIVF)
+    assert isinstance(inverted.segments[0].rows.vectors, faiss.IndexIVF)
     scores, doc_ids = inverted.search(queries, 10)
     flat_scores, flat_ids = flat.search(queries, 10)
     assert scores == pytest.approx(flat_scores, abs=1e-6)
@@ -173,11 +171,11 @@ def test_every_list_probed_is_exact_search(tmp_path: Path) -> None:
 
 def test_fewer_probes_find_less_and_travel_with_the_folder(tmp_path: Path) -> None:
     vectors, queries = unit(500), unit(40, seed=1)
-    one = build(tmp_path / "one", vectors, nprobe=1)
-    reopened = Index.open(tmp_path / "one", encoder_digest=MADE_BY)
-    assert reopened.nprobe == 1
+    few = build(tmp_path / "few", vectors, recall_target=0.3)
+    reopened = Index.open(tmp_path / "few", encoder_digest=MADE_BY)
+    assert reopened.settings == few.settings == {"nprobe": 1}
     exact = build(tmp_path / "flat", vectors, factory="Flat").search(queries, 10)[1]
-    shares = [(i.search(queries, 10)[1] == exact).all(axis=1).mean() for i in (one, reopened)]
+    shares = [(i.search(queries, 10)[1] == exact).all(axis=1).mean() for i in (few, reopened)]
     assert shares[0] == shares[1] < 1
 
 
@@ -186,14 +184,9 @@ def test_tombstones_hide_rows_of_inverted_lists_too(tmp_path: Path) -> None:
     build(tmp_path, vectors)
     dead = np.arange(0, 500, 2, dtype=np.uint32)
     np.save(tmp_path / "segment-0000.tombstones.npy", dead)
-    row = {
-        "vectors": "segment-0000.faiss",
-        "ids": "segment-0000.parquet",
-        "tombstones": "segment-0000.tombstones.npy",
-        "rows": 500,
-        "live": 250,
-    }
-    describe(tmp_path, [row], factory="IVF8,Flat", nprobe=8)
+    row = segment_row("segment-0000", rows=500, dead=250)
+    search, quantizer = {"nprobe": 8}, "quantizer.faiss"
+    describe(tmp_path, [row], factory="IVF8,Flat", search=search, quantizer=quantizer)
     index = Index.open(tmp_path, encoder_digest=MADE_BY)
     _, doc_ids = index.search(vectors, 3)
     assert {int(d[1:]) % 2 for d in doc_ids.ravel()} == {1}
@@ -202,7 +195,7 @@ def test_tombstones_hide_rows_of_inverted_lists_too(tmp_path: Path) -> None:
 
 def test_too_few_rows_for_lists_are_searched_exactly(tmp_path: Path) -> None:
     index = build(tmp_path, unit(39 * 8 - 1))
-    assert (index.factory, index.nprobe) == ("Flat", None)
+    assert (index.factory, index.settings) == ("Flat", {})
     assert build(tmp_path / "enough", unit(39 * 8)).factory == "IVF8,Flat"
 
 
@@ -211,7 +204,8 @@ def test_the_same_vectors_give_the_same_bytes(tmp_path: Path, factory: str) -> N
     for name in ("one", "two"):
         build(tmp_path / name, unit(500), factory=factory)
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert names == ["index.json", "segment-0000.faiss", "segment-0000.parquet"]
+    trained = [] if factory == "Flat" else ["quantizer.faiss"]
+    assert names == ["index.json", *trained, "segment-0000.faiss", "segment-0000.parquet"]
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 

@@ -4,29 +4,33 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import faiss
 import numpy as np
+import pyarrow as pa
 
-from perennial.index.segment import FEW_QUERIES, Segment, build_vectors, search_segment
+from perennial.index.index import Index
+from perennial.index.search import FEW_QUERIES
+from perennial.index.segment import Rows, Segment
+from perennial.index.selection import SliceCodes
 
 COUNT_THREADS = """
 import os, sys
 import numpy as np
-from perennial.index.segment import Segment, build_vectors, search_segment
-rows = np.random.default_rng(0).standard_normal((5000, 64)).astype(np.float32)
-dead = np.zeros(len(rows), dtype=bool)
-segment = Segment(build_vectors(rows, factory="Flat", nprobe=1, seed=0), dead.astype(object), dead)
+sys.path.insert(0, sys.argv[2])
+from test_threads import small_index
+index, rows = small_index(5000, 64)
 threads = lambda: len(os.listdir("/proc/self/task"))
 before = threads()
-search_segment(segment, rows[: int(sys.argv[1])], 10, nprobe=None)
+index.search(rows[: int(sys.argv[1])], 10)
 print(threads() - before)
 """
 
 
 def threads_made_by_a_search_of(queries: int) -> int:
     done = subprocess.run(
-        [sys.executable, "-c", COUNT_THREADS, str(queries)],
+        [sys.executable, "-c", COUNT_THREADS, str(queries), str(Path(__file__).parent)],
         env=os.environ | {"OMP_NUM_THREADS": "3"},
         capture_output=True,
         text=True,
@@ -35,11 +39,13 @@ def threads_made_by_a_search_of(queries: int) -> int:
     return int(done.stdout)
 
 
-def small_segment() -> tuple[Segment, np.ndarray]:
-    rows = np.random.default_rng(0).standard_normal((500, 16)).astype(np.float32)
-    dead = np.zeros(len(rows), dtype=bool)
-    vectors = build_vectors(rows, factory="Flat", nprobe=1, seed=0)
-    return Segment(vectors, np.arange(len(rows)).astype(object), dead), rows
+def small_index(count: int = 500, dimension: int = 16) -> tuple[Index, np.ndarray]:
+    rows = np.random.default_rng(0).standard_normal((count, dimension)).astype(np.float32)
+    vectors = faiss.IndexFlatIP(dimension)
+    vectors.add(rows)
+    doc_ids = pa.array([f"d{row}" for row in range(count)])
+    segment = Segment(Rows(vectors, doc_ids, SliceCodes(None, {})), np.zeros(count, dtype=bool))
+    return Index("sha256:" + "a" * 64, dimension, "Flat", {}, (segment,)), rows
 
 
 def test_few_queries_wake_no_other_thread_and_many_do():
@@ -49,11 +55,11 @@ def test_few_queries_wake_no_other_thread_and_many_do():
 
 
 def test_a_search_leaves_the_number_of_threads_as_it_was_here_and_elsewhere():
-    segment, rows = small_segment()
+    index, rows = small_index()
     before, elsewhere = faiss.omp_get_max_threads(), []
     faiss.omp_set_num_threads(3)
     try:
-        search_segment(segment, rows[:1], 5, nprobe=None)
+        index.search(rows[:1], 5)
         assert faiss.omp_get_max_threads() == 3
         faiss.omp_set_num_threads(1)
         other = threading.Thread(target=lambda: elsewhere.append(faiss.omp_get_max_threads()))
@@ -65,7 +71,7 @@ def test_a_search_leaves_the_number_of_threads_as_it_was_here_and_elsewhere():
 
 
 def test_one_query_alone_finds_what_it_finds_among_many():
-    segment, rows = small_segment()
-    _, together = search_segment(segment, rows[:50], 5, nprobe=None)
-    alone = [search_segment(segment, rows[i : i + 1], 5, nprobe=None)[1][0] for i in range(50)]
+    index, rows = small_index()
+    _, together = index.search(rows[:50], 5)
+    alone = [index.search(rows[i : i + 1], 5)[1][0] for i in range(50)]
     assert np.array_equal(together, np.stack(alone))

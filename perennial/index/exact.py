@@ -1,0 +1,86 @@
+"""Exact search, in chunks so that memory stays bounded: the oracle of recall."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import faiss
+import numpy as np
+
+from perennial.index.lists import list_of, list_sizes
+from perennial.index.segment import Segment
+
+CHUNK_ROWS = 50_000
+
+
+def exact_search(
+    queries: np.ndarray, chunks: Iterable[tuple[np.ndarray, np.ndarray]], k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(q, d) queries and chunks of ((n,) row numbers, (n, d) vectors) to the (q, k) best."""
+    scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
+    rows = np.full((len(queries), k), -1, dtype=np.int64)
+    if not len(queries):
+        return scores, rows
+    for numbers, vectors in chunks:
+        if not len(numbers):
+            continue
+        near, at = faiss.knn(queries, vectors, min(k, len(numbers)), faiss.METRIC_INNER_PRODUCT)
+        every = np.concatenate([scores, near], axis=1)
+        every_row = np.concatenate([rows, numbers[at]], axis=1)
+        order = np.argsort(-every, axis=1, kind="stable")[:, :k]
+        scores = np.take_along_axis(every, order, axis=1)
+        rows = np.take_along_axis(every_row, order, axis=1)
+    return scores, rows
+
+
+def chunks_of(vectors: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(n, d) vectors in chunks with their row numbers."""
+    for start in range(0, len(vectors), CHUNK_ROWS):
+        part = vectors[start : start + CHUNK_ROWS]
+        yield np.arange(start, start + len(part)), part
+
+
+def stored_vectors(segment: Segment) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The living rows of a segment and their vectors, as stored or decoded, in chunks."""
+    index = segment.rows.vectors
+    if not isinstance(index, faiss.IndexIVF):
+        for numbers, part in chunks_of(flat_vectors(index)):
+            alive = ~segment.dead[numbers]
+            yield (numbers, part) if alive.all() else (numbers[alive], part[alive])
+        return
+    ends = np.cumsum(list_sizes(index))
+    start = 0
+    while start < index.nlist:  # as many lists as make a chunk, one at least
+        before = ends[start - 1] if start else 0
+        stop = max(int(np.searchsorted(ends, before + CHUNK_ROWS, side="right")), start + 1)
+        yield _decoded(index, range(start, stop), segment.dead)
+        start = stop
+
+
+def flat_vectors(index: faiss.Index) -> np.ndarray:
+    """(n, d) view of the vectors of a Flat or HNSW index; lives as long as the index."""
+    if isinstance(index, faiss.IndexHNSW):
+        index = index.storage
+    stored = faiss.downcast_index(index)
+    if not index.ntotal:
+        return np.empty((0, index.d), dtype=np.float32)
+    return np.asarray(
+        faiss.rev_swig_ptr(stored.get_xb(), index.ntotal * index.d).reshape(index.ntotal, index.d)
+    )
+
+
+def _decoded(
+    index: faiss.IndexIVF, numbers: Sequence[int], dead: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    lists = [list_of(index, number) for number in numbers]
+    rows = np.concatenate([rows for rows, _ in lists])
+    codes = np.concatenate([codes for _, codes in lists])
+    owner = np.repeat(np.array(numbers, dtype=np.int64), [len(rows) for rows, _ in lists])
+    alive = ~dead[rows]
+    if not alive.all():
+        rows, codes, owner = rows[alive], codes[alive], owner[alive]
+    if isinstance(index, faiss.IndexIVFFlat):
+        return rows, codes.view(np.float32)
+    vectors = np.empty((len(rows), index.d), dtype=np.float32)
+    if len(rows):
+        pointers = faiss.swig_ptr(codes), faiss.swig_ptr(owner), faiss.swig_ptr(vectors)
+        index.decode_vectors(len(rows), *pointers)
+    return rows, vectors
