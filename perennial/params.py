@@ -182,6 +182,16 @@ class Bootstrap(Section):
     seed: Seed
 
 
+class Bridge(Section):
+    sample: Count
+    held_out_share: Annotated[float, Field(gt=0, lt=1)]
+    queries: Count
+    ridge: NotNegative
+    rank: Count | None
+    min_recall: Share
+    seed: Seed
+
+
 class Simulate(Section):
     start: Annotated[str, AfterValidator(_in_utc)]
     days: Count
@@ -215,6 +225,7 @@ class Params(Section):
     canary: Canary
     reindex: Reindex
     bootstrap: Bootstrap
+    bridge: Bridge
     simulate: Simulate
 
 
