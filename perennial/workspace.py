@@ -68,3 +68,10 @@ class Places:
 def signing_key() -> bytes | None:
     """PERENNIAL_SIGNING_KEY in bytes; None, and no signature is asked for, where it is not set."""
     return os.environ.get("PERENNIAL_SIGNING_KEY", "").encode() or None
+
+
+def s3_encryption() -> tuple[str | None, str | None]:
+    """PERENNIAL_S3_SSE and PERENNIAL_S3_KMS_KEY_ID, None where they are not set."""
+    return os.environ.get("PERENNIAL_S3_SSE") or None, os.environ.get(
+        "PERENNIAL_S3_KMS_KEY_ID"
+    ) or None

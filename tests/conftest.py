@@ -2,10 +2,11 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from perennial.data.schema import LOG_TABLES, TABLES
+
+if TYPE_CHECKING:
+    from seaweed import S3Server
+
+    from perennial.release.s3 import S3Store
 
 START = pd.Timestamp("2026-01-05", tz="UTC")
 SYLLABLES = np.array([c + v for c in "bdfgklmnprstvz" for v in "aeiou"])
@@ -185,6 +191,26 @@ def build_world(
 def _join(words: np.ndarray, separator: str) -> np.ndarray:
     """(n, w) words to (n,) texts."""
     return np.array([separator.join(row) for row in words.tolist()])
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator["S3Server"]:
+    """A real SeaweedFS, started for the first test that asks and stopped after the last one."""
+    from seaweed import seaweed
+    from tiny_release import fast_folder
+
+    with fast_folder() as place, seaweed(place / "seaweed") as server:
+        yield server
+
+
+@pytest.fixture
+def s3_store(s3_server: "S3Server", monkeypatch: pytest.MonkeyPatch) -> "S3Store":
+    """An empty store in a bucket of its own; the environment leads boto3 to the server."""
+    from seaweed import open_s3
+
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    return open_s3(s3_server.new_bucket())
 
 
 @pytest.fixture(scope="session")

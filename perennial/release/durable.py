@@ -85,6 +85,13 @@ def write_atomically(path: Path, blocks: Iterable[bytes], *, mode: int = WRITABL
     _write_and_rename(path, blocks, mode=mode, sync=False)
 
 
+def remove_durably(path: Path) -> None:
+    """Remove the file, if it is there, so that no power cut brings it back."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+        sync_folder(path.parent)
+
+
 def link_atomically(source: Path, path: Path, check: Iterable[bytes]) -> bool:
     """Give the file `path` as a second name; False where the file system allows no such name.
 

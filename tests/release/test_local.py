@@ -5,9 +5,9 @@ import pytest
 
 from perennial.errors import BadInput, Conflict, IntegrityError, PlaceUnusable
 from perennial.model.digest import file_digest
-from perennial.release.channel import promoted
 from perennial.release.local import LocalStore
 from perennial.release.store import PendingNote
+from perennial.release.transitions import Signed, promoted
 
 A, B = "rel-" + "a" * 12, "rel-" + "b" * 12
 NOWHERE = "sha256:" + "0" * 64
@@ -21,9 +21,8 @@ def source(tmp_path):
 
 
 def swap_to(channel, release_id, name="production", who="test"):
-    return promoted(
-        channel, release_id, name=name, at="now", why="", who=who, write_id=os.urandom(8).hex()
-    )
+    by = Signed(at="now", who=who, write_id=os.urandom(8).hex())
+    return promoted(channel, release_id, name=name, lineage=None, why="", by=by)
 
 
 def object_path(store, digest):
