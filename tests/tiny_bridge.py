@@ -59,6 +59,7 @@ def publish_bridge(
         kind="orthogonal",
         fitted_on=WORDS,
         recall=RECALL,
+        forced=None,
         references=root / "references",
         provenance={},
         created_at=NOON,

@@ -35,6 +35,7 @@ def publish_bridged(
     kind: str,
     fitted_on: int,
     recall: RecallPart,
+    forced: str | None,
     references: Path,
     provenance: Mapping[str, Any],
     created_at: datetime,
@@ -53,6 +54,7 @@ def publish_bridged(
         kind=kind,
         fitted_on=fitted_on,
         recall=recall,
+        forced=forced,
         references=references,
         provenance=provenance,
         created_at=created_at,
@@ -69,6 +71,7 @@ def describe_bridged(
     kind: str,
     fitted_on: int,
     recall: RecallPart,
+    forced: str | None,
     references: Path,
     provenance: Mapping[str, Any],
     created_at: datetime,
@@ -102,6 +105,7 @@ def describe_bridged(
                 map=stored(bridge, MAP),
                 fitted_on=fitted_on,
                 recall=recall,
+                forced=forced,
             ),
         ).named()
         manifest = read_manifest(manifest.to_bytes(), release_id=manifest.release_id)

@@ -92,7 +92,10 @@ class RecallPart:
 
 @dataclass(frozen=True)
 class BridgePart:
-    """How the encoder's queries reach an index that another encoder made: by a fitted map."""
+    """How the encoder's queries reach an index that another encoder made: by a fitted map.
+
+    `forced` is the reason of a person who published it against what its recall allows.
+    """
 
     __pydantic_config__ = STRICT
     index_encoder: Digest
@@ -101,6 +104,7 @@ class BridgePart:
     map: StoredFile
     fitted_on: Count
     recall: RecallPart
+    forced: str | None
 
 
 @dataclass(frozen=True)
