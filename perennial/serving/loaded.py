@@ -1,16 +1,20 @@
 """A release in memory: the encoder and the index that it made, searched as one thing."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from perennial.errors import BadInput
+from perennial.index.bridge import Bridge, read_bridge
 from perennial.index.index import Index
 from perennial.model.encoder import Encoder, load_encoder
-from perennial.release.materialise import materialise
+from perennial.release.cache import Fetching, InUse, ReleaseCache, unseen
+from perennial.release.manifest import Manifest
 from perennial.release.store import Store
+from perennial.serving.parts import check_one_whole, common_rows
+from perennial.serving.warm import first_queries
 
 
 @dataclass(frozen=True)
@@ -36,15 +40,27 @@ class LoadedRelease:
 
     release_id: str
     encoder: Encoder
-    index: Index
+    index: Index  # without the documents that are hidden
+    whole: Index
+    manifest: Manifest
+    in_use: InUse  # of its folder in the cache
+    bridge: Bridge | None = None  # to the index, where another encoder made it
+    mask: str | None = None  # the digest of the object that names the hidden documents
 
-    def search_many(self, queries: Sequence[str], k: int = 10) -> list[Answer]:
-        """The k nearest documents of each query; raises BadInput for an empty query or k < 1."""
+    def search_many(
+        self, queries: Sequence[str], k: int = 10, *, slice: str | None = None
+    ) -> list[Answer]:
+        """The k nearest documents of each query, of one slice where it is given.
+
+        Raises BadInput for an empty query or k < 1.
+        """
         check_queries(queries, k)
         if not queries:
             return []
         vectors = self.encoder.encode(queries)
-        scores, doc_ids = self.index.search(vectors, k)
+        if self.bridge is not None:
+            vectors = self.bridge.apply(vectors)
+        scores, doc_ids = self.index.search(vectors, k, slice=slice)
         # A query without a single known token has no direction: everything would be as near.
         pointing = np.any(vectors != 0, axis=1)
         return [
@@ -52,16 +68,48 @@ class LoadedRelease:
             for names, row, some in zip(doc_ids, scores, pointing, strict=True)
         ]
 
+    def hiding(self, doc_ids: Collection[str], *, mask: str | None) -> "LoadedRelease":
+        """The same release without those documents, and with all others."""
+        return replace(self, index=self.whole.hiding(doc_ids), mask=mask)
+
 
 def load_release(
-    store: Store, release_id: str, cache: Path, *, key: bytes | None = None
+    store: Store,
+    release_id: str,
+    cache: Path | ReleaseCache,
+    *,
+    key: bytes | None = None,
+    beside: LoadedRelease | None = None,
+    mmap: bool = False,
+    asked: Sequence[str] = (),
+    progress: Fetching = unseen,
 ) -> LoadedRelease:
-    """Fetch into `cache`/<release_id>, verify, open; raises IntegrityError, EncoderMismatch."""
-    directory = cache / release_id
-    materialise(store, release_id, directory, key=key)
-    encoder = load_encoder(directory / "encoder")
-    index = Index.open(directory / "index", encoder_digest=encoder.digest)
-    return LoadedRelease(release_id, encoder, index)
+    """Fetch, verify, open, ask it a few queries: its own, or those that were `asked` last.
+
+    What it has in common with the release `beside` it is in memory once. Raises IntegrityError,
+    EncoderMismatch, and whatever keeps the store or the cache away.
+    """
+    cache = ReleaseCache(cache) if isinstance(cache, Path) else cache
+    cached = cache.open(store, release_id, key=key, progress=progress)
+    manifest, directory = cached.manifest, cached.directory
+    if beside is not None and beside.manifest.encoder.digest == manifest.encoder.digest:
+        encoder = beside.encoder
+    else:
+        encoder = load_encoder(directory / "encoder")
+    bridge = None
+    if manifest.bridge is not None:
+        bridge = read_bridge(directory / "bridge" / manifest.bridge.map.path)
+    index = Index.open(
+        directory / "index",
+        encoder_digest=manifest.index_encoder,
+        mmap=mmap,
+        loaded=common_rows(manifest, beside.manifest, beside.whole) if beside else None,
+    )
+    check_one_whole(manifest, encoder=encoder, bridge=bridge, index=index)
+    loaded = LoadedRelease(release_id, encoder, index, index, manifest, cached.in_use, bridge)
+    for query in first_queries(directory, otherwise=asked):
+        loaded.search_many([query])
+    return loaded
 
 
 def check_queries(queries: Sequence[str], k: int) -> None:

@@ -1,121 +1,102 @@
 """The searcher: serves a channel's stable release and follows it, without a gap, when it moves."""
 
-import logging
 import math
-import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import TracebackType
 
-from perennial.errors import BadInput, PerennialError
-from perennial.release.channel import check_channel
+from perennial.errors import BadInput
+from perennial.release.cache import Fetching, ReleaseCache, unseen
 from perennial.release.store import Store
-from perennial.serving.loaded import Answer, LoadedRelease, load_release
+from perennial.serving.follower import Follower
+from perennial.serving.loaded import Answer, LoadedRelease
+from perennial.serving.polling import Poller
+from perennial.serving.source import Source
 
-# A damaged release would otherwise be fetched again at every poll.
-_LONGEST_WAIT_SECONDS = 60.0
-_log = logging.getLogger(__name__)
+_CLOSING_SECONDS = 5.0
 
 
 class Searcher:
     """Safe for many threads: a query takes the release once and keeps it until it is answered.
 
-    The thread that finds the poll due brings in the new release; the others go on with the old.
+    A thread of its own looks at the channel, loads a new release entirely beside the old one, and
+    swaps them by one assignment.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        channel: str,
-        cache: Path,
-        *,
-        poll_seconds: float,
-        key: bytes | None,
-        clock: Callable[[], float],
-    ) -> None:
-        self._store, self._channel, self._cache, self._key = store, channel, cache, key
-        self._poll_seconds, self._clock = poll_seconds, clock
-        self._refreshing = threading.Lock()
-        self._loaded = load_release(store, self._stable(), cache, key=key)
-        self._poll_at = clock() + poll_seconds
-        self._failures = 0
-        self._problem: str | None = None
+    def __init__(self, follower: Follower, *, poll_seconds: float, asked: deque[str]) -> None:
+        self._follower, self._asked = follower, asked
+        self._poller = (
+            None if math.isinf(poll_seconds) else Poller(follower.look, seconds=poll_seconds)
+        )
 
     @classmethod
     def open(
         cls,
         store: Store,
         channel: str = "production",
-        cache: Path = Path("state/cache/releases"),
-        poll_seconds: float = 1.0,
+        cache: Path = Path("state/cache"),
+        poll_seconds: float = 0.5,
         key: bytes | None = None,
         *,
+        mmap: bool = False,
+        progress: Fetching = unseen,
         clock: Callable[[], float] = time.monotonic,
     ) -> "Searcher":
         """The searcher of a channel; raises BadInput where it serves nothing, or IntegrityError.
 
-        `poll_seconds=math.inf` leaves it to the caller to `refresh`.
+        Where the store is away it serves what the channel served last, if that is in the cache
+        whole. `poll_seconds=math.inf` leaves it to the caller to `refresh`. With `mmap` the vectors
+        stay on disk, and the memory is the operating system's to give and take.
         """
         if math.isnan(poll_seconds) or poll_seconds < 0:
             raise BadInput(f"poll_seconds is {poll_seconds}; give zero or more")
-        return cls(store, channel, cache, poll_seconds=poll_seconds, key=key, clock=clock)
+        asked: deque[str] = deque(maxlen=4)
+        source = Source(store, channel, ReleaseCache(cache), key, mmap, progress)
+        follower = Follower(source, poll_seconds=poll_seconds, asked=asked, clock=clock)
+        return cls(follower, poll_seconds=poll_seconds, asked=asked)
 
     @property
     def release(self) -> LoadedRelease:
-        """The release that the next query would be answered by."""
-        return self._loaded
+        """The release that the next query would be answered by; raises BadInput once closed."""
+        return self._follower.release
 
     @property
     def problem(self) -> str | None:
-        """Why the last look at the store failed; None where it did not."""
-        return self._problem
+        """Why the store or its newest release cannot be followed; None where it is."""
+        return self._follower.problem
 
-    def search(self, query: str, k: int = 10) -> Answer:
-        """The k nearest documents; raises BadInput for a query without text."""
-        return self.search_many([query], k)[0]
+    def search(self, query: str, k: int = 10, *, slice: str | None = None) -> Answer:
+        """The k nearest documents, of one slice where it is given; raises BadInput without text."""
+        return self.search_many([query], k, slice=slice)[0]
 
-    def search_many(self, queries: Sequence[str], k: int = 10) -> list[Answer]:
+    def search_many(
+        self, queries: Sequence[str], k: int = 10, *, slice: str | None = None
+    ) -> list[Answer]:
         """The answers to all queries, from one and the same release."""
-        if self._clock() >= self._poll_at:
-            self._poll()
-        return self._loaded.search_many(queries, k)
+        release = self._follower.release
+        self._asked.extend(queries[:1])
+        return release.search_many(queries, k, slice=slice)
 
     def refresh(self) -> bool:
         """Look at the channel now: True where a new release came in; whatever keeps it out leaves
         the old one serving, is tried ever more rarely, and stands in `problem`."""
-        with self._refreshing:
-            return self._follow()
+        return self._follower.refresh()
 
-    def _poll(self) -> None:
-        if self._refreshing.acquire(blocking=False):
-            try:
-                self._follow()
-            finally:
-                self._refreshing.release()
+    def close(self) -> None:
+        """End the thread and let go of the release; queries under way are still answered."""
+        if self._poller is not None:
+            self._poller.close(timeout_seconds=_CLOSING_SECONDS)
+        self._follower.close()
 
-    def _follow(self) -> bool:
-        try:
-            stable = self._stable()
-            moved = stable != self._loaded.release_id
-            if moved:
-                self._loaded = load_release(self._store, stable, self._cache, key=self._key)
-            self._failures, self._problem = 0, None
-        # Whatever the store holds and whichever library trips over it, a query must not pay for it:
-        # a searcher that could answer goes on answering.
-        except Exception as error:  # noqa: BLE001
-            unforeseen = "" if isinstance(error, PerennialError) else f"{type(error).__name__}: "
-            problem = f"{unforeseen}{error}"
-            if self._problem != problem:
-                _log.warning("keeping %s: %s", self._loaded.release_id, problem)
-            self._failures, self._problem, moved = self._failures + 1, problem, False
-        wait = self._poll_seconds * 2 ** min(self._failures, 16)
-        self._poll_at = self._clock() + min(wait, max(_LONGEST_WAIT_SECONDS, self._poll_seconds))
-        return moved
+    def __enter__(self) -> "Searcher":
+        return self
 
-    def _stable(self) -> str:
-        channel = self._store.read_channel(self._channel)
-        if channel is None:
-            raise BadInput(
-                f"channel {self._channel} serves nothing yet; run `perennial bootstrap` first"
-            )
-        return check_channel(channel, self._key).stable
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

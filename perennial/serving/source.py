@@ -1,0 +1,102 @@
+"""Where a searcher's releases come from: a channel of a store, through the reader's cache."""
+
+import contextlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from perennial.errors import BadInput, PerennialError
+from perennial.release.cache import Fetching, ReleaseCache
+from perennial.release.canonical import parse_strictly
+from perennial.release.channel import Channel, check_channel
+from perennial.release.evict import evict
+from perennial.release.mask import MaskedDocuments
+from perennial.release.remembered import remember_channel, remembered_channel
+from perennial.release.store import Store
+from perennial.serving.loaded import LoadedRelease, load_release
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The channel `name` of a store; what it serves is loaded and masked, or nothing is."""
+
+    store: Store
+    name: str
+    cache: ReleaseCache
+    key: bytes | None
+    mmap: bool
+    progress: Fetching
+
+    def channel(self) -> Channel:
+        """The channel as it is now; raises BadInput where it serves nothing, IntegrityError."""
+        channel = self.store.read_channel(self.name)
+        if channel is None:
+            raise BadInput(
+                f"channel {self.name} serves nothing yet; run `perennial bootstrap` first"
+            )
+        return check_channel(channel, self.key)
+
+    def load(
+        self, channel: Channel, *, beside: LoadedRelease | None, asked: Sequence[str]
+    ) -> LoadedRelease:
+        """What the channel serves, less what it hides; shares what it can with the one `beside`."""
+        return self._load(channel, channel.stable, beside=beside, asked=asked)
+
+    def last_served(self) -> LoadedRelease | None:
+        """What the cache holds whole of what the channel served last, the newest first."""
+        place = self.store.place
+        with contextlib.suppress(PerennialError):
+            channel = remembered_channel(self.cache, self.name, place=place, key=self.key)
+            if channel is None:
+                return None
+            for release_id in dict.fromkeys((channel.stable, *reversed(channel.standing()))):
+                # Whatever is wrong with one, the next may be whole.
+                with contextlib.suppress(Exception):
+                    if self.cache.holds(release_id):
+                        return self._load(channel, release_id, beside=None, asked=())
+        return None
+
+    def tidy(self, channel: Channel, *, previous: str) -> None:
+        """What follows a swap and must not undo it: a full disk costs no more than a warning."""
+        try:
+            remember_channel(self.cache, channel, place=self.store.place)
+            evict(self.cache, keep={channel.stable, previous, *channel.standing()[-2:]})
+        except PerennialError as error:
+            _log.warning("the cache of %s could not be tidied: %s", self.name, error)
+
+    def _load(
+        self,
+        channel: Channel,
+        release_id: str,
+        *,
+        beside: LoadedRelease | None,
+        asked: Sequence[str],
+    ) -> LoadedRelease:
+        if beside is not None and beside.release_id == release_id:
+            release = beside  # only its mask is another
+        else:
+            release = load_release(
+                self.store,
+                release_id,
+                self.cache,
+                key=self.key,
+                beside=beside,
+                mmap=self.mmap,
+                asked=asked,
+                progress=self.progress,
+            )
+        mask = channel.mask.digest if channel.mask else None
+        return release if mask == release.mask else release.hiding(self._hidden(mask), mask=mask)
+
+    def _hidden(self, mask: str | None) -> tuple[str, ...]:
+        if mask is None:
+            return ()
+        data = self.cache.read(self.store, mask)
+        return parse_strictly(data, _MASKED, what=f"the mask {mask}").doc_ids
+
+
+_MASKED = TypeAdapter(MaskedDocuments)

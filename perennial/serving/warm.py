@@ -1,0 +1,27 @@
+"""The first queries of a release, asked before it serves: they touch what later ones need."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from perennial.errors import IntegrityError
+
+_QUERIES = 4
+
+
+def first_queries(directory: Path, *, otherwise: Sequence[str]) -> list[str]:
+    """Some real queries: of the release's own references, or those that were asked last."""
+    path = directory / "references" / "queries.parquet"
+    if not path.is_file():
+        return list(otherwise)[:_QUERIES]
+    try:
+        with pq.ParquetFile(path) as stream:
+            batch = next(stream.iter_batches(batch_size=_QUERIES, columns=["query"]), None)
+    except (pa.ArrowException, OSError) as error:
+        raise IntegrityError(
+            f"{path} cannot be read ({error}); run `perennial verify`, then `perennial rollback`"
+        ) from error
+    found = [] if batch is None else batch.column(0).to_pylist()
+    return [query for query in found if query and query.strip()]
