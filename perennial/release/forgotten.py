@@ -7,10 +7,11 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from perennial.release.canonical import canonical_json, parse_strictly
+from perennial.release.keys import RELEASE_ID
 from perennial.release.parts import STRICT, ReleaseId
 from perennial.release.store import Store
 
-_FOLDER = "forgotten/"
+FORGOTTEN = "forgotten/"
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ class Forgotten:
 
 def read_forgotten(store: Store, release_id: str) -> Forgotten | None:
     """The record of a release that was rewritten, None where it was not; raises IntegrityError."""
-    data = store.read_record(f"{_FOLDER}{release_id}")
+    if RELEASE_ID.fullmatch(release_id) is None:
+        return None  # whoever looks for its manifest is told
+    data = store.read_record(f"{FORGOTTEN}{release_id}")
     if data is None:
         return None
     return parse_strictly(data, _ADAPTER, what=f"the record that {release_id} was rewritten")
@@ -39,7 +42,7 @@ def read_forgotten(store: Store, release_id: str) -> Forgotten | None:
 
 def write_forgotten(store: Store, release_id: str, successor: str, *, at: str) -> None:
     """Remember the successor; a record that says so already stays as it is."""
-    name = f"{_FOLDER}{release_id}"
+    name = f"{FORGOTTEN}{release_id}"
     there = store.read_record(name)
     if there is not None and parse_strictly(there, _ADAPTER, what=name).successor == successor:
         return

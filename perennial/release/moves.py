@@ -7,7 +7,7 @@ from perennial.errors import BadInput, IntegrityError, Refused
 from perennial.release.canonical import parse_utc, utc_text
 from perennial.release.channel import Channel, Mask, check_channel
 from perennial.release.manifest import Manifest, read_manifest
-from perennial.release.pins import Say, pinned, say_nothing
+from perennial.release.pins import Say, pinned, say_nothing, unpin
 from perennial.release.store import Store
 from perennial.release.transitions import Signed, promoted, reindexed, resumed
 from perennial.release.whole import present
@@ -32,8 +32,10 @@ def promote(
     `expected_stable`, the release that this one was compared with, any other stable is Refused.
     A `catch_up` of the encoder that is served goes through a hold, which stays.
     """
+    move = f"{channel_name} {release_id}"
     current = read_checked_channel(store, channel_name, key=key)
     if current is not None and current.stable == release_id:
+        unpin(store, move)
         return current
     if expected_stable is not None and (current is None or current.stable != expected_stable):
         raise Refused(
@@ -41,7 +43,7 @@ def promote(
             f"{current.stable if current else 'nothing'} since; retrain to compare it with that"
         )
     described = read_kept(store, release_id, key=key)
-    with pinned(store, described.objects(), say=say):
+    with pinned(store, move, described.objects(), say=say):
         manifest = present(store, release_id, key=key)
         new = promoted(
             current,
@@ -79,12 +81,15 @@ def promote_reindexed(
     Where both are the new ones already nothing is written: a killed run may ask again.
     """
     current = existing_channel(store, channel_name, key=key)
+    pairs = [stable] if candidate is None else [stable, candidate]
+    move = f"{channel_name} {pairs}"
     rolling = current.candidate.release_id if current.candidate is not None else None
     if (current.stable, rolling) == (stable[1], candidate[1] if candidate is not None else None):
+        unpin(store, move)
         return current
-    pairs = [stable] if candidate is None else [stable, candidate]
     described = [read_kept(store, new, key=key) for _, new in pairs]
-    with pinned(store, [digest for each in described for digest in each.objects()], say=say):
+    objects = [digest for each in described for digest in each.objects()]
+    with pinned(store, move, objects, say=say):
         for old, new in pairs:
             _check_same_encoder(present(store, new, key=key), store, old, key=key)
         after = reindexed(

@@ -81,10 +81,15 @@ class Named(ABC):
         """The release ids of all notes, sorted, whatever stands in them."""
         return self._names("pending", RELEASE_ID)
 
+    def pending_note(self, release_id: str) -> PendingNote | None:
+        """One note, None where it was withdrawn; raises IntegrityError."""
+        data = self._read(pending_key(release_id))
+        return None if data is None else read_pending_note(data, release_id=release_id)
+
     def pending(self) -> list[PendingNote]:
         """Every note, by release_id; one that is withdrawn meanwhile is left out."""
-        found = (self._read(pending_key(release_id)) for release_id in self.pending_ids())
-        return [read_pending_note(data) for data in found if data is not None]
+        found = (self.pending_note(release_id) for release_id in self.pending_ids())
+        return [note for note in found if note is not None]
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Keep the manifest; every object that it names must be there already."""

@@ -6,7 +6,7 @@ note, or the publisher sees the sweep and waits until it is over before it looks
 """
 
 import contextlib
-import secrets
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -77,18 +77,28 @@ def announce(
 
 @contextlib.contextmanager
 def pinned(
-    store: Store, digests: Iterable[str], *, clock: Clock = utc_now, say: Say = say_nothing
+    store: Store,
+    move: str,
+    digests: Iterable[str],
+    *,
+    clock: Clock = utc_now,
+    say: Say = say_nothing,
 ) -> Iterator[None]:
     """Keeps objects, and the releases that need no others, while a channel is moved to them.
 
-    The note has a random id: of two moves to one release the first to end must not unpin the other.
+    The note is called by a hash of the move, so that a killed one that is repeated leaves none, and
+    the end of a publication or of another channel's move does not withdraw it.
     """
-    pin = f"rel-{secrets.token_hex(6)}"
     try:
-        announce(store, pin, digests, clock=clock, say=say)
+        announce(store, _pin(move), digests, clock=clock, say=say)
         yield
     finally:
-        store.clear_pending(pin)
+        unpin(store, move)
+
+
+def unpin(store: Store, move: str) -> None:
+    """Withdraw the pin that a killed move may have left behind."""
+    store.clear_pending(_pin(move))
 
 
 def await_sweep(
@@ -115,6 +125,10 @@ def await_sweep(
             say(f"a sweep of {store.place} is deleting; waiting until it is done")
             told = True
         sleep(_POLL_SECONDS)
+
+
+def _pin(move: str) -> str:
+    return f"rel-{hashlib.sha256(move.encode()).hexdigest()[:12]}"
 
 
 _ADAPTER = TypeAdapter(SweepRecord)

@@ -46,7 +46,8 @@ def rollback(
         with contextlib.ExitStack() as pins:
             try:
                 described = read_kept(store, release_id, key=key)
-                pins.enter_context(pinned(store, described.objects(), say=say))
+                back = f"{channel_name} back to {release_id}"
+                pins.enter_context(pinned(store, back, described.objects(), say=say))
                 target = intact(store, release_id, key=key)
             except (BadInput, IntegrityError):
                 if to is not None:
@@ -57,7 +58,8 @@ def rollback(
             if doc_ids is not None and stable is not None:
                 data = mask_bytes(doc_ids)
                 mask = mask_part(data, doc_ids, watermark=_newer(current.mask, stable))
-                pins.enter_context(pinned(store, [mask.digest], say=say))
+                hiding = f"{channel_name} hides {mask.digest}"
+                pins.enter_context(pinned(store, hiding, [mask.digest], say=say))
                 store.put_bytes(data)
             after = rolled_back(
                 current,

@@ -45,9 +45,9 @@ class PendingNote:
         return canonical_json(asdict(self))
 
 
-def read_pending_note(data: bytes) -> PendingNote:
+def read_pending_note(data: bytes, *, release_id: str) -> PendingNote:
     """The note of stored bytes; raises IntegrityError."""
-    return parse_strictly(data, _ADAPTER, what="a pending note")
+    return parse_strictly(data, _ADAPTER, what=f"the pending note of {release_id}")
 
 
 class Store(Protocol):
@@ -108,6 +108,9 @@ class Store(Protocol):
 
     def pending_ids(self) -> list[str]:
         """The release ids of all notes, sorted, whatever stands in them."""
+
+    def pending_note(self, release_id: str) -> PendingNote | None:
+        """One note, None where it was withdrawn; raises IntegrityError."""
 
     def pending(self) -> list[PendingNote]:
         """Every note, by release_id."""

@@ -1,9 +1,15 @@
 import pytest
+from damage import flip, overwrite
+from tiny_increment import publish_increment
 from tiny_release import NOON
 
 from perennial.errors import BadInput
-from perennial.release.publish import promote
-from perennial.release.verify import verify_release, verify_store
+from perennial.release.pins import SWEEP
+from perennial.release.publish import promote, rollback
+from perennial.release.store import PendingNote
+from perennial.release.verify import verify_release, verify_store, verify_whole_store
+
+KEY = b"a key of the house"
 
 
 def path_of(store, digest):
@@ -21,7 +27,7 @@ def test_a_flipped_byte_is_found_in_every_release_that_shares_it(
 ):
     second = publish_tiny(reindexed)
     shared = serving.encoder.files[0]
-    path_of(store, shared.digest).write_bytes(b"x" * shared.bytes)
+    overwrite(path_of(store, shared.digest), b"x" * shared.bytes)
     findings = verify_store(store)
     assert {finding.thing for finding in findings} == {
         f"release {release}: encoder/{shared.path}"
@@ -33,7 +39,7 @@ def test_a_flipped_byte_is_found_in_every_release_that_shares_it(
 def test_missing_and_truncated_objects_are_named_by_what_they_are(store, serving):
     vectors, ids = serving.index.segments[0].vectors, serving.index.segments[0].ids
     path_of(store, vectors.digest).unlink()
-    path_of(store, ids.digest).write_bytes(b"short")
+    overwrite(path_of(store, ids.digest), b"short")
     problems = {f.thing.partition(": ")[2]: f.problem for f in verify_store(store)}
     assert "missing" in problems["index/segment-0000.faiss"]
     assert "damaged" in problems["index/segment-0000.parquet"]
@@ -70,3 +76,70 @@ def test_with_a_key_what_is_not_signed_is_a_finding(store, serving):
 def test_an_unknown_release_is_bad_input(store):
     with pytest.raises(BadInput, match="not in the store"):
         verify_release(store, "rel-" + "0" * 12)
+
+
+def test_what_nothing_names_is_listed_as_waste_and_is_no_fault(store, serving):
+    digest, size = store.put_bytes(b"left by a killed publisher")
+    found = verify_whole_store(store)
+    assert found.findings == ()
+    assert [(orphan.digest, orphan.bytes) for orphan in found.orphans] == [(digest, size)]
+    assert found.objects == len(store.digests())
+    assert found.bytes == sum(each.bytes for each in store.objects())
+
+
+def test_what_a_pending_note_names_is_no_waste(store, serving):
+    digest, _ = store.put_bytes(b"being published")
+    store.write_pending(PendingNote(1, "rel-" + "0" * 12, "2026-01-05T12:00:00Z", (digest,)))
+    assert verify_whole_store(store).orphans == ()
+
+
+def test_waste_that_is_damaged_is_a_fault(store, serving):
+    digest, _ = store.put_bytes(b"left by a killed publisher")
+    flip(path_of(store, digest), 3)
+    (finding,) = verify_store(store)
+    assert finding.thing == f"object {digest}"
+    assert "damaged" in finding.problem
+
+
+def test_damaged_notes_and_records_are_named(store, serving):
+    (store.root / "pending").mkdir(exist_ok=True)
+    (store.root / "pending" / "rel-00000000000a.json").write_text("{}")
+    store.swap_record(SWEEP, None, b"{}")
+    store.swap_record("forgotten/rel-00000000000b", None, b"[")
+    assert [finding.thing for finding in verify_store(store)] == [
+        "pending note of rel-00000000000a",
+        "record forgotten/rel-00000000000b",
+        "record sweep",
+    ]
+
+
+def test_a_mask_that_is_damaged_or_missing_is_the_channels_fault(store, serving, tmp_path):
+    second = publish_increment(store, serving, tmp_path / "index", add={}, remove={"first-1"})
+    said = {"now": NOON, "why": "", "who": "test"}
+    promote(store, "production", second.release_id, **said)
+    mask = rollback(store, "production", index=True, **said).mask
+    assert verify_whole_store(store).orphans == ()
+    flip(path_of(store, mask.digest), 0)
+    assert {f.thing for f in verify_store(store)} == {"channel production", f"object {mask.digest}"}
+    store.delete(mask.digest)
+    (finding,) = verify_store(store)
+    assert "missing" in finding.problem
+
+
+def test_any_flipped_bit_is_found(store, first, publish_tiny):
+    signed = publish_tiny(first, key=KEY)  # what else would tell a channel from another?
+    promote(store, "production", signed.release_id, now=NOON, why="", who="test", key=KEY)
+    files = [path for path in store.root.rglob("*") if path.is_file() and path.stat().st_size]
+    assert len(files) > 10
+    for path in files:
+        for position in (0, path.stat().st_size // 2, path.stat().st_size - 2):
+            flip(path, position)
+            assert verify_store(store, key=KEY) != [], (path, position)
+            flip(path, position)
+    assert verify_store(store, key=KEY) == []
+
+
+def test_progress_adds_up_to_all_bytes(store, serving):
+    done = []
+    found = verify_whole_store(store, progress=done.append)
+    assert sum(done) == found.bytes > 0

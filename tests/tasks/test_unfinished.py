@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 from perennial.errors import BadInput, IntegrityError, PlaceUnusable, Refused
-from perennial.release.channel import Channel, promoted, rolled_back
+from perennial.release.channel import Channel
+from perennial.release.transitions import Signed, promoted, rolled_back
 from perennial.workspace import Workspace
 from tasks.notes import write_json
 from tasks.unfinished import forget_failure, mark_failed, unfinished
 from tasks.workspace import checkout, prepare_workspace, recipe
 
 FIRST, CANDIDATE, OTHER = (f"rel-{digit * 12}" for digit in "abc")
-SAID = {"at": "2026-01-05T12:00:00Z", "why": "", "who": "test", "write_id": "00"}
+SAID = {"lineage": None, "why": "", "by": Signed(at="2026-01-05T12:00:00Z", who="", write_id="w")}
 
 
 @pytest.fixture
