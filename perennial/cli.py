@@ -18,6 +18,7 @@ from rich.text import Text
 from perennial.errors import BadInput, PerennialError
 from perennial.release.open import open_store
 from perennial.release.store import Store
+from perennial.verbs.bridge_command import register_bridge
 from perennial.verbs.commands import register
 from perennial.workspace import Places, signing_key
 
@@ -182,6 +183,7 @@ def _print_json(value: Any) -> None:
 
 
 register(app, key=signing_key, who=_who)
+register_bridge(app, key=signing_key, who=_who)
 
 
 if __name__ == "__main__":

@@ -20,14 +20,18 @@ TURNED = 20  # dimensions, where the tiny encoders have 16
 RECALL = RecallPart(value=0.9, low=0.85, high=0.95, n=40, k=10, documents=60)
 
 
-def turn(encoder: Path, to: Path, *, noise: float = 0.0, seed: int = 5) -> Path:
-    """Write an encoder of TURNED dimensions in which every angle is as in `encoder`, or nearly."""
+def turn(encoder: Path, to: Path, *, stretch: float = 1.0, seed: int = 5) -> Path:
+    """Write an encoder of TURNED dimensions with the angles of `encoder`.
+
+    With `stretch`, its directions count more or less before that, up to so many times: what no
+    turn undoes, and the other encoder finds other documents.
+    """
     tokenizer, vectors = read_static(encoder)
-    rng = np.random.default_rng(seed)
-    square = np.linalg.qr(rng.standard_normal((TURNED, TURNED)))[0]
-    turned = vectors @ square[: vectors.shape[1]]
-    turned += noise * rng.standard_normal(turned.shape) * np.any(vectors, axis=1)[:, None]
-    write_static(to, tokenizer, turned.astype(np.float32), max_tokens=32)
+    square = np.random.default_rng(seed).standard_normal((TURNED, TURNED))
+    scales = np.geomspace(1 / stretch, stretch, vectors.shape[1])
+    turned = vectors * scales @ np.linalg.qr(square)[0][: vectors.shape[1]]
+    cut = tokenizer.truncation["max_length"] if tokenizer.truncation else 32
+    write_static(to, tokenizer, turned.astype(np.float32), max_tokens=cut)
     return to
 
 
