@@ -210,7 +210,9 @@ def s3_store(s3_server: "S3Server", monkeypatch: pytest.MonkeyPatch) -> "S3Store
 
     for name, value in s3_server.environment().items():
         monkeypatch.setenv(name, value)
-    return open_s3(s3_server.new_bucket())
+    store = open_s3(s3_server.new_bucket())
+    assert store.bucket.client.meta.endpoint_url == s3_server.endpoint  # whatever is set later
+    return store
 
 
 @pytest.fixture(scope="session")

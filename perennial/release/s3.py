@@ -124,11 +124,23 @@ class S3Store(S3Objects, Named):
                 if not is_expected(found):
                     return Swap(won=False, found=found)
                 quoted = etag if etag is None or self._quoted else etag.strip('"')
-                put_where(self.bucket, key, new or b"", etag=quoted)
+                lost = _sent(self.bucket, key, new or b"", etag=quoted)
+            except Uncertain as error:
+                if lost is None:  # nothing was sent yet
+                    raise
+                lost = error
+            if lost is None:
                 return Swap(won=True, found=new)
-            except (ConditionFailed, Uncertain) as error:
-                lost = error  # it may have counted: look again, and send the same bytes if not
         raise PlaceUnusable(
             f"{self.place} does not say whether the write of {key} counted ({lost}); look at "
             "`perennial status`, and run the same command again if it did not"
         ) from lost
+
+
+def _sent(bucket: Bucket, key: str, data: bytes, *, etag: str | None) -> PlaceUnusable | None:
+    """None where the write counted; otherwise why that is not known: it may have counted."""
+    try:
+        put_where(bucket, key, data, etag=etag)
+    except (ConditionFailed, NotThere, Uncertain) as error:  # Amazon's 404 for If-Match on nothing
+        return error
+    return None

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing
 from functools import cached_property
 from typing import Any
 
@@ -65,7 +66,7 @@ class Bucket:
         client = self.client
         if key is not None:
             parameters["Key"] = self.prefix + key
-        with explained(self.place, client.meta.endpoint_url):
+        with self._explained():
             answer: dict[str, Any] = getattr(client, operation)(Bucket=self.name, **parameters)
         return answer
 
@@ -97,7 +98,8 @@ class Bucket:
         for attempt in range(1, self._attempts + 1):
             answer = self.call("get_object", key, **parameters)
             try:
-                with answer["Body"] as body, explained(self.place, self.client.meta.endpoint_url):
+                # closing, because entering the body itself gives the raw stream without its checks
+                with self._explained(), closing(answer["Body"]) as body:
                     if most_bytes is not None and answer["ContentLength"] > most_bytes:
                         return answer, None
                     return answer, body.read()
@@ -144,6 +146,9 @@ class Bucket:
     def pages(self, operation: str, folder: str) -> Iterator[dict[str, Any]]:
         """The pages of a listing below the folder."""
         client = self.client
-        with explained(self.place, client.meta.endpoint_url):
+        with self._explained():
             found = client.get_paginator(operation)
             yield from found.paginate(Bucket=self.name, Prefix=self.prefix + folder)
+
+    def _explained(self) -> AbstractContextManager[None]:
+        return explained(self.place, str(self.client.meta.endpoint_url))
