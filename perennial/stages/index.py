@@ -1,5 +1,7 @@
 """index: the candidate's encoder and the catalogue to the candidate's index."""
 
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +15,15 @@ from perennial.data.tables import read_table
 from perennial.index.build import build_index
 from perennial.index.health import index_health
 from perennial.model.digest import text_digest
-from perennial.model.encoder import load_encoder
+from perennial.model.encoder import Encoder, load_encoder
+from perennial.model.vectors import VectorCache
 from perennial.params import Index as IndexParams
 from perennial.params import Params
 from perennial.quality.spread import effective_rank, spread
 from perennial.stages.shell import main, write_json
 from perennial.workspace import Workspace
+
+_SECONDS_BETWEEN_LINES = 5.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ def run(workspace: Workspace, params: Params) -> None:
         encoder=workspace.artifacts("train") / "encoder",
         queries=logged.drop_duplicates().sort_values().tolist(),
         to=workspace.artifacts("index"),
+        vectors=workspace.work("index") / "vectors",
         section=params.index,
     )
     write_json(
@@ -59,29 +65,33 @@ def index_catalogue(
     encoder: Path,
     queries: Sequence[str],
     to: Path,
+    vectors: Path,
     section: IndexParams,
 ) -> Indexed:
-    """Embed and index a whole catalogue into `to`/index, with `to`/references for later drift."""
+    """Embed and index a whole catalogue into `to`/index, with `to`/references for later drift.
+
+    The folder `vectors` keeps what was embedded, so that a run which was killed goes on there.
+    """
     catalogue = catalogue.sort_values("doc_id").reset_index(drop=True)
     texts, doc_ids = indexed_texts(catalogue), catalogue["doc_id"].tolist()
     loaded = load_encoder(encoder, batch_size=section.batch_size)
-    vectors = loaded.encode(texts)
     digests = [text_digest(text) for text in texts]
+    embedded = _embed(loaded, texts, digests, folder=vectors)
     generator = np.random.default_rng(section.seed)
     asked = _sample(list(queries), section.reference_queries, generator)
-    kept = _sample(list(range(len(vectors))), section.reference_vectors, generator)
+    kept = _sample(list(range(len(embedded))), section.reference_vectors, generator)
     references = to / "references"
     references.mkdir(parents=True, exist_ok=True)
     pd.DataFrame({"query": pd.Series(asked, dtype=str)}).to_parquet(
         references / "queries.parquet", index=False
     )
-    np.save(references / "vectors.npy", vectors[kept], allow_pickle=False)
+    np.save(references / "vectors.npy", embedded[kept], allow_pickle=False)
 
     # Before the first log the documents' own titles stand in for queries.
     probes = loaded.encode(asked or [texts[row][:80] for row in kept[: section.reference_queries]])
     index = build_index(
         to / "index",
-        vectors=vectors,
+        vectors=embedded,
         doc_ids=doc_ids,
         text_digests=digests,
         slices=catalogue["slice"].astype(object).where(catalogue["slice"].notna(), None).tolist(),
@@ -92,12 +102,14 @@ def index_catalogue(
         probes=probes,
         seed=section.seed,
     )
-    health = index_health(index, vectors=vectors, doc_ids=doc_ids, probes=probes, seed=section.seed)
-    variance: Sequence[float] = [0.0] * vectors.shape[1]
-    if len(vectors) < 2:  # a single document has no stranger to be near to
-        health["effective_rank"] = effective_rank(vectors)
+    health = index_health(
+        index, vectors=embedded, doc_ids=doc_ids, probes=probes, seed=section.seed
+    )
+    variance: Sequence[float] = [0.0] * embedded.shape[1]
+    if len(embedded) < 2:  # a single document has no stranger to be near to
+        health["effective_rank"] = effective_rank(embedded)
     else:
-        space = spread(vectors, pairs=2000, seed=section.seed)
+        space = spread(embedded, pairs=2000, seed=section.seed)
         variance = space.variance
         health |= {
             "effective_rank": space.effective_rank,
@@ -121,6 +133,29 @@ def index_catalogue(
         },
         health={name: round(float(value), 6) for name, value in health.items()},
     )
+
+
+def _embed(
+    encoder: Encoder, texts: Sequence[str], digests: Sequence[str], *, folder: Path
+) -> np.ndarray:
+    """(n, d) vectors of the texts; every few seconds a line says how many there are."""
+    done, said = 0, time.monotonic()
+
+    def tell(more: int) -> None:
+        nonlocal done, said
+        done += more
+        if time.monotonic() - said > _SECONDS_BETWEEN_LINES:
+            said = time.monotonic()
+            _tell(f"{done:,} of {len(texts):,} texts have their vector")
+
+    with VectorCache.open(
+        folder, encoder_digest=encoder.digest, dimension=encoder.dimension, say=_tell
+    ) as cache:
+        return cache.embed(encoder, texts, digests, progress=tell)
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # stdout may be read by a program
 
 
 def _sample(items: list[Any], count: int, generator: np.random.Generator) -> list[Any]:

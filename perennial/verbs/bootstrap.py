@@ -34,9 +34,13 @@ def bootstrap(
     now: datetime,
     who: str,
     key: bytes | None,
+    vectors: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Manifest:
-    """Make, publish and promote the first release; raises Refused where the channel serves one."""
+    """Make, publish and promote the first release; raises Refused where the channel serves one.
+
+    The folder `vectors` keeps what was embedded, for a run that goes on and for every reindex.
+    """
     if (serving := store.read_channel(channel)) is not None:
         raise Refused(
             f"channel {channel} already serves {serving.stable}; a new encoder comes by a retrain: "
@@ -72,6 +76,7 @@ def bootstrap(
             encoder=directory,
             queries=[],
             to=Path(folder),
+            vectors=vectors or Path(folder) / "vectors",
             section=params.index,
         )
         manifest = publish(

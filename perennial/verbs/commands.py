@@ -69,6 +69,7 @@ def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable
             now=datetime.now(UTC),
             who=who(),
             key=key(),
+            vectors=places.cache / "vectors",
             say=(lambda line: None) if as_json else print,
         )
         _tell(
