@@ -207,6 +207,13 @@ class Simulate(Section):
     seed: Seed
 
 
+class Sweep(Section):
+    releases: Count
+    lineages: Count
+    grace_hours: Annotated[float, Field(gt=0)]
+    pending_hours: Annotated[float, Field(gt=0)]
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -227,6 +234,7 @@ class Params(Section):
     bootstrap: Bootstrap
     bridge: Bridge
     simulate: Simulate
+    sweep: Sweep
 
 
 def load_params(path: Path) -> Params:
