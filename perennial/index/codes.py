@@ -5,6 +5,7 @@ import numpy as np
 
 from perennial.errors import BadInput, IntegrityError
 from perennial.index.factory import Factory
+from perennial.index.gpu import device_for, nearest
 from perennial.index.template import empty_like
 
 
@@ -27,7 +28,13 @@ def encoded(
         index.hnsw.efConstruction = 2 * factory.links
     else:
         index = faiss.IndexFlatIP(dimension)
-    if rows:
+    device = device_for(float(rows) * factory.lists * dimension)
+    if device is not None:
+        assert template is not None
+        centroids = template.quantizer.reconstruct_n(0, factory.lists)
+        own = np.ascontiguousarray(nearest(vectors, centroids, 1, device=device)[1][:, 0])
+        index.add_core(rows, faiss.swig_ptr(vectors), None, faiss.swig_ptr(own))
+    elif rows:
         index.add(vectors)
     return index
 

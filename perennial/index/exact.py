@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import faiss
 import numpy as np
 
+from perennial.index.gpu import device_for, nearest
 from perennial.index.lists import list_of, list_sizes
 from perennial.index.segment import Segment
 
@@ -22,7 +23,11 @@ def exact_search(
     for numbers, vectors in chunks:
         if not len(numbers):
             continue
-        near, at = faiss.knn(queries, vectors, min(k, len(numbers)), faiss.METRIC_INNER_PRODUCT)
+        most, cost = min(k, len(numbers)), float(queries.size) * len(numbers)
+        if (device := device_for(cost)) is not None:
+            near, at = nearest(queries, vectors, most, device=device)
+        else:
+            near, at = faiss.knn(queries, vectors, most, faiss.METRIC_INNER_PRODUCT)
         every = np.concatenate([scores, near], axis=1)
         every_row = np.concatenate([rows, numbers[at]], axis=1)
         order = np.argsort(-every, axis=1, kind="stable")[:, :k]

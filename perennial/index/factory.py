@@ -10,7 +10,7 @@ from perennial.errors import BadInput
 AUTO = "auto"
 # Below 39 rows a list k-means is ill-fed (FAISS warns), and 256 codes need 39 rows each too.
 ROWS_PER_CENTROID = 39
-FEW_HNSW_ROWS = 2000
+FEW_HNSW_ROWS = 5000
 _LINKS = 32
 _NAME = re.compile(
     r"Flat|IVF(?P<lists>[1-9]\d*),(?P<codes>Flat|SQ8|PQ(?P<parts>[1-9]\d*)(x8)?)"

@@ -64,11 +64,12 @@ def search_segments(
         return Found(np.full(absent.shape, -np.inf, dtype=np.float32), absent, absent)
     living = [segment for _, segment, _ in parts]
     wanted = min(k, sum(part.count for _, _, part in parts))
-    effort = effort.for_selected(living, [part for _, _, part in parts])
+    if slice is not None:
+        effort = effort.for_selected(living, [part for _, _, part in parts])
     with _threads_for(len(queries)):
         found = _search_once(parts, queries, k, effort)
         while not effort.is_exhaustive:
-            short = np.flatnonzero(found.rows[:, wanted - 1] < 0)
+            short = (found.rows[:, wanted - 1] < 0).nonzero()[0]
             if not len(short):
                 break
             effort = effort.wider(living)
@@ -103,7 +104,7 @@ def _search_once(
             faiss.swig_ptr(found),
             faiss.swig_ptr(names),
             False,
-            faiss.SearchParametersIVF(nprobe=nprobe, sel=selected.selector),
+            selected.in_lists(nprobe),
         )
     scores[rows < 0] = -np.inf
     if len(parts) == 1:
@@ -134,14 +135,10 @@ def _merged(scores: np.ndarray, rows: np.ndarray, numbers: np.ndarray, k: int) -
     """(s, q, k) answers of s segments to the (q, k) best; of equals the earlier segment's first."""
     queries = scores.shape[1]
     every = scores.transpose(1, 0, 2).reshape(queries, -1)
-    every_row = rows.transpose(1, 0, 2).reshape(queries, -1)
-    order = np.argsort(-every, axis=1, kind="stable")[:, :k]
-    top_rows = np.take_along_axis(every_row, order, axis=1)
-    return Found(
-        np.take_along_axis(every, order, axis=1),
-        np.where(top_rows < 0, -1, numbers[order // k]),
-        top_rows,
-    )
+    order = (-every).argsort(axis=1, kind="stable")[:, :k]
+    query = np.arange(queries)[:, None]
+    top_rows = rows.transpose(1, 0, 2).reshape(queries, -1)[query, order]
+    return Found(every[query, order], np.where(top_rows < 0, -1, numbers[order // k]), top_rows)
 
 
 def _sees_all(segment: Segment, effort: Effort) -> bool:

@@ -12,19 +12,19 @@ import numpy as np
 
 from perennial.errors import IntegrityError, PlaceUnusable
 from perennial.index.factory import Factory
-from perennial.index.gpu import trained_centroids
+from perennial.index.gpu import device_for, train_centroids
 
 FILE_NAME = "quantizer.faiss"
 
 
 def train_template(vectors: np.ndarray, *, factory: Factory, seed: int) -> faiss.IndexIVF:
     """(n, d) unit rows to the trained, empty IVF index; same input, same bytes on one device."""
-    dimension = vectors.shape[1]
+    dimension, lists = vectors.shape[1], factory.lists
     template = faiss.index_factory(dimension, factory.name, faiss.METRIC_INNER_PRODUCT)
     template.cp.seed = seed
-    centroids = trained_centroids(vectors, lists=factory.lists, seed=seed)
-    if centroids is not None:
-        template.quantizer.add(centroids)  # train() then only trains the codebooks
+    device = device_for(10 * float(min(len(vectors), 256 * lists)) * lists * dimension)
+    if device is not None:  # train() then only trains the codebooks
+        template.quantizer.add(train_centroids(vectors, lists=lists, seed=seed, device=device))
     template.train(np.ascontiguousarray(vectors))
     return template
 

@@ -1,6 +1,7 @@
 """The least nprobe or efSearch that finds what exact search finds, often enough."""
 
 from collections.abc import Callable
+from functools import cache
 
 import faiss
 import numpy as np
@@ -9,6 +10,7 @@ from perennial.index.exact import chunks_of, exact_search
 from perennial.index.index import Index
 
 DEPTH = 10
+_BATCH = 64
 _NEARLY = 1e-6  # float32 sums differ in their last bits with the order of their terms
 _NO_GAIN = 0.002
 
@@ -23,21 +25,26 @@ def tune(
     that comes within 0.002 of the widest.
     """
     built = index.segments[0].rows.vectors
-    k = min(DEPTH, len(vectors))
-    if isinstance(built, faiss.IndexIVF):
-        name, least, most = "nprobe", 1, built.nlist
-    elif isinstance(built, faiss.IndexHNSW):
-        name, least, most = "ef", k, max(k, min(len(vectors), 1024))
-    else:
+    if not isinstance(built, (faiss.IndexIVF, faiss.IndexHNSW)):
         return {}
-    bounds, _ = exact_search(probes, chunks_of(vectors), k)
+    k = min(DEPTH, len(vectors))
+    bounds, neighbours = exact_search(probes, chunks_of(vectors), k)
+    if isinstance(built, faiss.IndexIVF):
+        name, most = "nprobe", built.nlist
+        least = _least_lists(built.quantizer, vectors, probes, neighbours, recall_target)
+    else:
+        name, least, most = "ef", k, max(k, min(len(vectors), 1024))
 
+    @cache
     def recall(value: int) -> float:
         found = index.search_rows(probes, k, settings={name: value})
         return true_recall(found.rows, vectors=vectors, probes=probes, bound=bounds[:, -1])
 
-    target = min(recall_target, recall(most) - (_NO_GAIN if recall(most) < recall_target else 0))
-    return {name: _least(recall, least, most, target)}
+    found = _least(recall, least, most, recall_target)
+    if found is None:
+        found = _least(recall, 1, most, recall(most) - _NO_GAIN)
+    assert found is not None  # the widest is within any tolerance of itself
+    return {name: found}
 
 
 def true_recall(
@@ -51,10 +58,39 @@ def true_recall(
     return float(((near >= bound[:, None] - _NEARLY) & (rows >= 0)).mean())
 
 
-def _least(recall: Callable[[int], float], least: int, most: int, target: float) -> int:
-    """Doubling, then halving the last step; recall grows with the value."""
-    low, high = least, least
-    while high < most and recall(high) < target:
+def _least_lists(
+    coarse: faiss.Index,
+    vectors: np.ndarray,
+    probes: np.ndarray,
+    neighbours: np.ndarray,
+    target: float,
+) -> int:
+    """The least nprobe whose lists hold a `target` share of the probes' (p, k) true neighbours.
+
+    No codes can find more than that, and whole vectors find just that: usually the answer at once.
+    """
+    lists, k = coarse.ntotal, neighbours.shape[1]
+    own = coarse.search(vectors[neighbours.ravel()], 1)[1].reshape(-1, k)
+    ranks = np.empty_like(own)
+    for start in range(0, len(probes), _BATCH):  # a full ranking of all lists for each probe
+        part = slice(start, start + _BATCH)
+        order = coarse.search(probes[part], lists)[1]
+        place = np.empty_like(order)
+        np.put_along_axis(place, order, np.arange(lists)[None, :], axis=1)
+        ranks[part] = np.take_along_axis(place, own[part], axis=1)
+    needed = int(np.ceil(target * ranks.size)) - 1
+    return int(np.sort(ranks, axis=None)[max(needed, 0)]) + 1
+
+
+def _least(recall: Callable[[int], float], least: int, most: int, target: float) -> int | None:
+    """Doubling, then halving the last step; recall grows with the value. None: even `most` fails.
+
+    Never the widest first: it costs more than all the others together.
+    """
+    low = high = least
+    while recall(high) < target:
+        if high == most:
+            return None
         low, high = high + 1, min(2 * high, most)
     while low < high:
         middle = (low + high) // 2
