@@ -100,6 +100,10 @@ class ReleaseCache:
         """True where a folder of that release is here, whole or not."""
         return (self.root / "releases" / release_id).is_dir()
 
+    def releases(self) -> list[str]:
+        """The ids of the releases whose folders are here, whole or not."""
+        return [path.name for path in self.root.glob("releases/rel-*")]
+
     def object(self, digest: str) -> Path:
         """Where the object is, or would be."""
         name = digest.removeprefix("sha256:")

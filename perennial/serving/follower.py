@@ -13,6 +13,7 @@ from perennial.serving.polling import wait_seconds
 from perennial.serving.source import Source
 
 _LAST_QUERY_SECONDS = 2.0
+_RECHECK_SECONDS = 60.0
 _MUCH_BYTES = 1 << 24
 _log = logging.getLogger(__name__)
 _Wanted = tuple[str, str | None]
@@ -35,6 +36,7 @@ class Follower:
         self._unreachable = 0  # looks at the channel that failed, one after the other
         self._refused: _Wanted | None = None
         self._refusals, self._retry_at = 0, -math.inf
+        self._recheck_at = clock() + _RECHECK_SECONDS
         self.problem: str | None = None
         self._release: LoadedRelease | None = self._first()
 
@@ -73,6 +75,7 @@ class Follower:
                 raise
             self._tell(error, serving=last)
             return last
+        give_back()  # what reading it took for a moment
         self._source.tidy(channel, previous=release.release_id)
         return release
 
@@ -92,6 +95,9 @@ class Follower:
         wanted = channel.stable, channel.mask.digest if channel.mask else None
         if wanted == (old.release_id, old.mask):
             self.problem, self._refused = None, None
+            if self._clock() >= self._recheck_at:
+                self._recheck_at = self._clock() + _RECHECK_SECONDS
+                self._source.drop_gone(channel)
             return False
         # Only this release waits: what the channel names next is looked at as soon as ever.
         if patient and wanted == self._refused and self._clock() < self._retry_at:

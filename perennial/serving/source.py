@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter
@@ -61,11 +61,24 @@ class Source:
         return None
 
     def tidy(self, channel: Channel, *, previous: str) -> None:
-        """What follows a swap and must not undo it: a full disk costs no more than a warning."""
-        try:
+        """Remember what is served, and evict all else but what was served before it."""
+        with self._warned():
             remember_channel(self.cache, channel, place=self.store.place)
             evict(self.cache, keep={channel.stable, previous, *channel.standing()[-2:]})
-        except PerennialError as error:
+
+    def drop_gone(self, channel: Channel) -> None:
+        """Evict what the store keeps no more: a document forgotten there is forgotten here too."""
+        with self._warned():
+            there = {channel.stable, *self.store.release_ids()}
+            if not there.issuperset(self.cache.releases()):
+                evict(self.cache, keep=there)
+
+    @contextlib.contextmanager
+    def _warned(self) -> Iterator[None]:
+        """What follows a swap must not undo it: whatever fails costs a warning and some space."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001
             _log.warning("the cache of %s could not be tidied: %s", self.name, error)
 
     def _load(

@@ -317,3 +317,28 @@ def test_the_cache_keeps_the_release_that_serves_and_the_one_before(
         searcher.refresh()
     assert {path.name for path in (tmp_path / "cache" / "releases").iterdir()} == {second, newer}
     assert first not in (second, newer)
+
+
+def test_what_the_store_no_longer_keeps_leaves_the_cache_too(store, reindex, tmp_path):
+    clock, cache = Clock(), tmp_path / "cache"
+    searcher = Searcher.open(store, "production", cache, math.inf, clock=clock)
+    first = searcher.release.release_id
+    second = reindex(remove=frozenset({"first-7"}))
+    promote(store, "production", second, now=NOON, why="newer", who="test")
+    searcher.refresh()
+    searcher.refresh()
+    assert {path.name for path in (cache / "releases").iterdir()} == {first, second}
+    store.delete_manifest(first)
+    clock.now = 60.0
+    searcher.refresh()
+    assert {path.name for path in (cache / "releases").iterdir()} == {second}
+    assert searcher.search("word3", k=1).hits[0].doc_id == "first-3"
+
+
+def test_what_cannot_be_tidied_costs_a_warning_and_no_swap(searcher, swap, newer, tmp_path, caplog):
+    shutil.rmtree(tmp_path / "cache" / "channels")
+    (tmp_path / "cache" / "channels").write_text("in the way")
+    swap(newer)
+    assert searcher.refresh() is True
+    assert best(searcher) == "retrained-7"
+    assert "could not be tidied" in caplog.text
