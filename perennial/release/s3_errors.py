@@ -71,10 +71,12 @@ def explained(place: str, endpoint: str) -> Iterator[None]:
     from botocore.exceptions import (
         BotoCoreError,
         ClientError,
+        ConnectionError,
         HTTPClientError,
         IncompleteReadError,
         NoCredentialsError,
         PartialCredentialsError,
+        SSLError,
     )
 
     try:
@@ -86,7 +88,12 @@ def explained(place: str, endpoint: str) -> Iterator[None]:
             f"{place} needs credentials, and none are set; set AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
         ) from error
-    except (HTTPClientError, IncompleteReadError) as error:
+    except SSLError as error:
+        raise PlaceUnusable(
+            f"{place} has a certificate at {endpoint} that cannot be trusted ({error}); set "
+            "AWS_CA_BUNDLE to the authority that signed it"
+        ) from error
+    except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
         raise Uncertain(
             f"{place} does not answer at {endpoint} ({type(error).__name__}); look at the network, "
             "at AWS_ENDPOINT_URL_S3, and whether the server runs"

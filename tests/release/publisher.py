@@ -1,27 +1,35 @@
 """A publisher in processes of its own, which a test kills, starves or races.
 
 python publisher.py MODE STORE FOLDERS CATALOGUE_JSON [ARGUMENT ...]
+
+STORE is a folder or s3://bucket/prefix; boto3 finds the server in the environment.
 """
 
-import itertools
 import json
 import os
 import resource
-import shutil
+import secrets
 import signal
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tiny_release import NOON, Folders, publish_folders
+from killing import die_at_every_request, die_at_every_step
+from seaweed import open_s3
+from tiny_release import HEALTH, NOON, Folders, publish_folders
 
-from perennial.errors import PerennialError
+from perennial.errors import Conflict, PerennialError
 from perennial.release.local import LocalStore
 from perennial.release.materialise import materialise
-from perennial.release.publish import promote
+from perennial.release.publish import promote, publish
 
-WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+def open_place(place, **options):
+    if not place.startswith("s3://"):
+        return LocalStore(Path(place))
+    bucket, _, prefix = place.removeprefix("s3://").partition("/")
+    return open_s3(bucket, prefix, **options)
 
 
 def publish_and_promote(store, folders):
@@ -29,43 +37,28 @@ def publish_and_promote(store, folders):
     promote(store, "production", release_id, now=NOON, why="better", who=f"pid {os.getpid()}")
 
 
-def arm(step, place):
-    """Kill this process right before its `step`-th change below `place`, and say which that was."""
-    steps = itertools.count(1)
-
-    def count(event):
-        if next(steps) == step:
-            os.write(1, f"{event}\n".encode())
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def watch(event, arguments):
-        changes = event in ("os.rename", "os.mkdir", "os.remove") or (
-            event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITES
+def die_publishing(store, graves, folders):
+    if isinstance(store, LocalStore):
+        die_at_every_step(
+            store.root, Path(graves), lambda copy: publish_and_promote(LocalStore(copy), folders)
         )
-        if changes and str(arguments[0]).startswith(str(place)):
-            count(event)
+        return
+    die_at_every_request(
+        store,
+        lambda prefix: open_s3(store.bucket.name, prefix),
+        graves,
+        lambda copy: publish_and_promote(copy, folders),
+    )
 
-    sys.addaudithook(watch)
-    fsync = os.fsync  # which raises no audit event
-    os.fsync = lambda descriptor: (count("fsync"), fsync(descriptor))
 
-
-def die_at_every_step(place, graves, work):
-    """`work` on a copy of `place` below `graves` per step, each killed one step later."""
-    for step in itertools.count(1):
-        copy = graves / f"{step:03d}"
-        shutil.copytree(place, copy) if place.exists() else copy.mkdir(parents=True)
-        child = os.fork()
-        if child == 0:
-            arm(step, copy)
-            work(copy)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        if not os.WIFSIGNALED(status):
-            assert os.WEXITSTATUS(status) == 0
-            shutil.rmtree(copy)
-            return
-        assert os.WTERMSIG(status) == signal.SIGKILL
+def die_uploading(store, graves, path):
+    """One object of several parts, by one worker: its steps come in one order."""
+    die_at_every_request(
+        store,
+        lambda prefix: open_s3(store.bucket.name, prefix, workers=1),
+        graves,
+        lambda copy: copy.put_file(Path(path)),
+    )
 
 
 def limited(limit, signal_too, work):
@@ -90,17 +83,79 @@ class Together(LocalStore):
         super().compare_and_swap(name, expected, new)
 
 
+def crowd(place, folders, publishers, moves):
+    """So many processes at once, each publishing and promoting releases of its own.
+
+    Each one prints `publisher generation release_id` of every move that it was told it made.
+    """
+    children = []
+    for publisher in range(publishers):
+        child = os.fork()
+        if child == 0:
+            try:
+                take_part(
+                    open_place(place, attempts=2, timeout_seconds=2.0), folders, publisher, moves
+                )
+                os._exit(0)
+            except BaseException as error:  # noqa: BLE001  the parent's code must not run here
+                os.write(2, f"publisher {publisher}: {type(error).__name__}: {error}\n".encode())
+                os._exit(70)
+        children.append(child)
+    for child in children:
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+
+
+def take_part(store, folders, publisher, moves):
+    for _ in range(moves):
+        release_id = patiently(lambda: publish_one(store, folders)).release_id
+        channel = patiently(
+            lambda: promote(
+                store,
+                "production",
+                release_id,  # noqa: B023  called at once
+                now=NOON,
+                why="mine",
+                who=f"publisher {publisher}",
+            )
+        )
+        os.write(1, f"{publisher} {channel.generation} {release_id} {channel.write_id}\n".encode())
+
+
+def patiently(work):
+    """Again after a lost race, or where the store did not answer."""
+    for _ in range(200):
+        try:
+            return work()
+        except Conflict:
+            time.sleep(secrets.randbelow(20) / 1000)
+    raise AssertionError("two hundred races in a row were lost")
+
+
+def publish_one(store, folders):
+    return publish(
+        store,
+        encoder=folders.encoder,
+        index=folders.index,
+        references=folders.references,
+        catalogue=folders.catalogue,
+        health=HEALTH,
+        provenance={"git_commit": secrets.token_hex(20)},  # no two releases are the same
+        parent=None,
+        created_at=NOON,
+    )
+
+
 def main():
-    mode, root, where, catalogue, *arguments = sys.argv[1:]
-    store, where = LocalStore(Path(root)), Path(where)
+    mode, place, where, catalogue, *arguments = sys.argv[1:]
+    store, where = open_place(place), Path(where)
     folders = Folders(
         where / "encoder", where / "index", where / "references", json.loads(catalogue)
     )
     if mode == "die":
-        graves = Path(arguments[0])
-        die_at_every_step(
-            store.root, graves, lambda copy: publish_and_promote(LocalStore(copy), folders)
-        )
+        die_publishing(store, arguments[0], folders)
+    elif mode == "die-uploading":
+        die_uploading(store, *arguments)
     elif mode == "die-materialising":
         graves, (release_id,) = Path(arguments[0]), store.release_ids()
         die_at_every_step(
@@ -114,6 +169,8 @@ def main():
         publish_and_promote(store, folders)
     elif mode == "race":
         publish_and_promote(Together(store.root, *arguments), folders)
+    elif mode == "crowd":
+        crowd(place, folders, *map(int, arguments))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ PUBLISHER = Path(__file__).with_name("publisher.py")
 
 
 def start(mode, store, folders, *arguments):
-    command = [sys.executable, str(PUBLISHER), mode, str(store.root), str(folders.index.parent)]
+    place = store.place if store.place.startswith("s3://") else str(store.root)
+    command = [sys.executable, str(PUBLISHER), mode, place, str(folders.index.parent)]
     command += [json.dumps(folders.catalogue), *map(str, arguments)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, umask=0o022
@@ -32,7 +33,7 @@ def start(mode, store, folders, *arguments):
 
 def run(*arguments):
     process = start(*arguments)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=280)
     return process.returncode, out, err
 
 
