@@ -20,9 +20,8 @@ def refusal(answer: Decision) -> Decision | None:
 
 def concluded(decision: Decision) -> Decision:
     """A completed state named by the outcome; Prefect hands the decision in it to the caller."""
-    state: State[Decision] = Completed(
-        name=decision.outcome.capitalize(), message=decision.reasons[0], data=decision
-    )
+    name = "Unchanged" if decision.outcome == "none" else decision.outcome.capitalize()
+    state: State[Decision] = Completed(name=name, message=decision.reasons[0], data=decision)
     return cast(Decision, state)
 
 

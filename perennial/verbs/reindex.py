@@ -115,10 +115,13 @@ def reindex(
                 say=say,
             )
         keep_only(objects, digests)
+    done = f"{channel} serves {moved.get(STABLE, seen.stable)}: {in_words(due[0].changes)}."
+    done += " The documents that the rollback hid are shown again." if seen.mask else ""
+    decision = replace(result.decision, reasons=(done, *result.decision.reasons))
     lineages = {move.lineage for move in seen.history if move.lineage}
     lineages |= {one.look.base.manifest.lineage for one in made}
     prune(cache / "vectors", keep=lineages, max_bytes=params.reindex.cache_mb * 2**20)
-    return replace(result, sides=tuple(sides))
+    return replace(result, decision=decision, sides=tuple(sides))
 
 
 def _on_hold(seen: Channel) -> Decision:
