@@ -16,6 +16,9 @@ check: .venv/.installed-$(DEVICE)     ## lint, types, import contracts, fast tes
 bench-loop: .venv/.installed-$(DEVICE)  ## time, memory and quality of `make demo`, against the bounds
 	$(BIN)/python -m infra.bench.loop
 
+bench-index: .venv/.installed-bench    ## cost of a change, recall, latency, swaps; beside LanceDB and FAISS
+	$(BIN)/python -m infra.bench.index
+
 clean:                      ## forget what demo, benchmarks and dvc made; never the state folder
 	rm -rf demo bench snapshot artifacts work dvc_plots
 
@@ -27,4 +30,9 @@ clean:                      ## forget what demo, benchmarks and dvc made; never 
 	-$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null  # a few test files of packages do not compile
 	touch $@
 
-.PHONY: demo test check bench-loop clean
+# What only benchmarks stand beside.
+.venv/.installed-bench: .venv/.installed-$(DEVICE)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(DEVICE),bench]'
+	touch $@
+
+.PHONY: demo test check bench-loop bench-index clean

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from infra.bench.truth import nearest_in_each_state
+
 K = 10
 TOPICS = 200  # overlapping, so that nprobe 8 to 24 of 1,024 lists is what recall 0.95 takes
 NEW_TOPICS = 10
@@ -118,7 +120,7 @@ def prepare(folder: Path, shape: Shape) -> Corpus:
         np.save(folder / "queries.npy", draw.vectors(shape.queries, new=NEW_SHARE, part=1))
         np.save(folder / "probes.npy", draw.vectors(shape.probes, new=NEW_AT_FIRST, part=2))
         np.save(folder / "truth.npy", np.zeros((0, 0, 0)))
-        np.save(folder / "truth.npy", np.stack(list(_truths(open_corpus(folder, shape)))))
+        np.save(folder / "truth.npy", _truth(open_corpus(folder, shape)))
         told.write_text(json.dumps(asdict(shape)))
     return open_corpus(folder, shape)
 
@@ -173,39 +175,13 @@ def _changes(shape: Shape, draw: _Source) -> Iterator[tuple[np.ndarray, np.ndarr
         yield np.concatenate([replaced, added, deleted]), vectors
 
 
-def _truths(corpus: Corpus, *, keep: int = 400) -> Iterator[np.ndarray]:
-    """(q, K) nearest live documents in each state: exact, from the nearest `keep` and what is new.
-
-    Whatever was left out is farther than `bound`, the worst that was ever kept: while the K-th
-    live one is nearer than that, nothing can be missing.
-    """
-    queries = np.asarray(corpus.queries)
-    keep = min(keep, corpus.shape.documents)
-    scores, numbers = _best(
-        queries @ corpus.initial.T,
-        np.broadcast_to(np.arange(corpus.shape.documents), (len(queries), corpus.shape.documents)),
-        keep,
+def _truth(corpus: Corpus) -> np.ndarray:
+    """(updates + 1, q, K) the nearest documents in each state."""
+    changes = (corpus.change(update) for update in range(1, corpus.shape.updates + 1))
+    states = nearest_in_each_state(
+        np.asarray(corpus.queries),
+        np.asarray(corpus.initial),
+        ((change.written, change.vectors, change.deleted) for change in changes),
+        k=K,
     )
-    bound = scores[:, -1]
-    yield numbers[:, :K]
-    for update in range(1, corpus.shape.updates + 1):
-        change = corpus.change(update)
-        gone = np.isin(numbers, np.concatenate([change.replaced, change.deleted]))
-        written = np.broadcast_to(change.written, (len(queries), len(change.vectors)))
-        scores, numbers = _best(
-            np.concatenate([np.where(gone, -np.inf, scores), queries @ change.vectors.T], axis=1),
-            np.concatenate([numbers, written], axis=1),
-            keep,
-        )
-        bound = np.maximum(bound, scores[:, -1])
-        assert (scores[:, K - 1] >= bound).all(), "keep more candidates"
-        yield numbers[:, :K]
-
-
-def _best(scores: np.ndarray, numbers: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k highest of each row, best first."""
-    rows = np.argpartition(scores, -k, axis=1)[:, -k:]
-    found = np.take_along_axis(scores, rows, axis=1)
-    order = np.argsort(-found, axis=1)
-    chosen = np.take_along_axis(rows, order, axis=1)
-    return np.take_along_axis(scores, chosen, axis=1), np.take_along_axis(numbers, chosen, axis=1)
+    return np.stack(list(states))

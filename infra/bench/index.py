@@ -80,7 +80,7 @@ def measure(home: Path, out: Path, *, is_quick: bool) -> tuple[list[Row], bool]:
     if grown is not None:
         rows += growth_rows(grown, dimension=32 if is_quick else 128, change=_change(is_quick))
         svg["growth"] = index_plots.growth(grown, change=_change(is_quick))
-    moved = apart(run_swaps, is_quick)
+    moved = apart(run_swaps, home, is_quick)
     rows += [*(moved or ()), *_gpu_rows(home, is_quick=is_quick)]
     for plot, text in svg.items():
         out.with_name(f"{out.name}-{plot}.svg").write_text(text)
@@ -143,9 +143,16 @@ def run_growth(home: Path, seed: int, is_quick: bool) -> list[growth.Point]:
     )
 
 
-def run_swaps(is_quick: bool) -> list[Row]:
+def run_swaps(home: Path, is_quick: bool) -> list[Row]:
     """Swaps under load, and the reader's memory."""
-    return swaps.rows(swaps=10, documents=1_000) if is_quick else swaps.rows()
+    if not is_quick:
+        return swaps.rows()
+    for name in ("swaps", "memory"):
+        (home / name).mkdir()
+    return [
+        *swaps.load_rows(home / "swaps", swaps=10, documents=1_000, pause=0.1),
+        *swaps.memory_rows(home / "memory", documents=2_000),
+    ]
 
 
 def _gpu_rows(home: Path, *, is_quick: bool) -> list[Row]:
