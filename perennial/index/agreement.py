@@ -34,14 +34,16 @@ def recall_against_exact(
 
 
 def exact_rows(queries: np.ndarray, documents: np.ndarray, k: int) -> np.ndarray:
-    """(q, d) and (n, d) unit rows to the (q, min(k, n)) rows of the nearest documents."""
+    """(q, d) and (n, d) unit rows to the (q, min(k, n)) rows of the nearest documents, in order."""
     best = min(k, len(documents))
+    rows = np.empty((len(queries), best), dtype=np.int64)
     step = max(1, _BLOCK // len(documents))
-    parts = [
-        np.argpartition(-(queries[start : start + step] @ documents.T), best - 1, axis=1)[:, :best]
-        for start in range(0, len(queries), step)
-    ]
-    return np.concatenate(parts) if parts else np.empty((0, best), dtype=np.int64)
+    for start in range(0, len(queries), step):
+        scores = queries[start : start + step] @ documents.T
+        near = np.argpartition(-scores, best - 1, axis=1)[:, :best]
+        order = np.argsort(-np.take_along_axis(scores, near, axis=1), axis=1, kind="stable")
+        rows[start : start + step] = np.take_along_axis(near, order, axis=1)
+    return rows
 
 
 def fit_each(
