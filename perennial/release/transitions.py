@@ -74,6 +74,23 @@ def reindexed(
     return replace(after, mask=None)
 
 
+def rewritten(
+    channel: Channel,
+    *,
+    stable: str,
+    candidate: str | None,
+    mask: Mask | None,
+    lineage: str,
+    why: str,
+    by: Signed,
+) -> Channel:
+    """The channel on successors of what it serves and rolls out; its hold stays."""
+    after = _moved(channel, stable, lineage=lineage, why=why, by=by)
+    if channel.candidate is not None and candidate is not None:
+        after = replace(after, candidate=replace(channel.candidate, release_id=candidate))
+    return replace(after, mask=mask)
+
+
 def rolled_back(
     channel: Channel,
     to: str,
