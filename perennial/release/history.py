@@ -59,14 +59,16 @@ def thinned(history: Sequence[Move], *, limit: int = HISTORY_LIMIT) -> tuple[Mov
 def restored(history: Sequence[Move], move: Move) -> tuple[Move, ...]:
     """The history with a promotion that was thinned out of it put back where its time belongs.
 
-    Without it, going back to that release would seem a step forward. A release that stands in no
-    run of its own lineage at that time was never promoted, and nothing is put back for it.
+    Without it, going back to that release would seem a step forward. A release whose time falls in
+    no gap of a run of its own lineage was never promoted, and nothing is put back for it.
     """
     if move.to in {history[0].from_, *(each.to for each in history)}:
         return tuple(history)
     for i in range(1, len(history)):
         before, after = history[i - 1], history[i]
-        if before.at <= move.at < after.at and before.lineage == after.lineage == move.lineage:
+        is_gap = before.to != after.from_
+        is_then = before.at <= move.at < after.at
+        if is_gap and is_then and before.lineage == after.lineage == move.lineage:
             return (*history[:i], move, *history[i:])
     return tuple(history)
 

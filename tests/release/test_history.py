@@ -71,6 +71,7 @@ def test_a_thinned_release_that_is_gone_back_to_takes_its_old_place():
 def test_a_release_that_never_was_stable_has_no_old_place():
     history = tuple(walk([0, 1, 4, 5]))
     for stranger in (
+        Move("000000", None, release(2), "", "", L),  # a candidate: nothing was thinned out there
         Move("000001", None, release(8), "", "", N),  # of an encoder that nobody served
         Move("000009", None, release(2), "", "", L),  # newer than all
         Move("000000", None, release(1), "", "", L),  # named already
