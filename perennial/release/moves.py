@@ -29,7 +29,8 @@ def promote(
     """Make the release stable; raises Refused, IntegrityError, or Conflict where another was first.
 
     A release that is stable already stays so without a write: a killed run may ask again. With
-    `expected_stable`, the release that this one was compared with, any other stable is Refused.
+    `expected_stable`, the release that this one was compared with, any other stable is Refused,
+    unless it is the bridge from that one to this encoder, which it is about to replace.
     A `catch_up` of the encoder that is served goes through a hold, which stays.
     """
     move = f"{channel_name} {release_id}"
@@ -37,7 +38,11 @@ def promote(
     if current is not None and current.stable == release_id:
         unpin(store, move)
         return current
-    if expected_stable is not None and (current is None or current.stable != expected_stable):
+    if (
+        expected_stable is not None
+        and (current is None or current.stable != expected_stable)
+        and not _is_bridge(store, current, release_id, champion=expected_stable, key=key)
+    ):
         raise Refused(
             f"{release_id} was compared with {expected_stable}, but {channel_name} serves "
             f"{current.stable if current else 'nothing'} since; retrain to compare it with that"
@@ -143,6 +148,21 @@ def signed_by(now: datetime, who: str) -> Signed:
 def read_kept(store: Store, release_id: str, *, key: bytes | None) -> Manifest:
     """The manifest of a kept release; raises BadInput or IntegrityError."""
     return read_manifest(store.manifest_bytes(release_id), release_id=release_id, key=key)
+
+
+def _is_bridge(
+    store: Store, current: Channel | None, release_id: str, *, champion: str, key: bytes | None
+) -> bool:
+    """True where stable is the bridge from the champion to the encoder of `release_id`."""
+    if current is None:
+        return False
+    try:
+        served = read_kept(store, current.stable, key=key)
+        wanted = read_kept(store, release_id, key=key)
+    except (BadInput, IntegrityError):
+        return False
+    is_from_champion = served.bridge is not None and served.parent == champion
+    return is_from_champion and served.lineage == wanted.lineage
 
 
 def _still_masked(channel: Channel, manifest: Manifest) -> Mask | None:

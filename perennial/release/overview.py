@@ -48,7 +48,8 @@ def show(view: dict[str, Any], console: Console) -> None:
         table = Table("release", "role", "lineage", "made", "documents", "catalogue of")
         table.columns[0].no_wrap = True  # people copy it
         for row in view["releases"]:
-            cells = [row["release_id"], row["role"] or "", (row["lineage"] or "")[7:15]]
+            role = " ".join(filter(None, (row["role"], "bridged" if row["bridge"] else None)))
+            cells = [row["release_id"], role, (row["lineage"] or "")[7:15]]
             cells += [_minute(row["created_at"]) or "damaged", str(row["documents"] or "")]
             table.add_row(*cells, _minute(row["watermark"]) or "run `perennial verify`")
         console.print(table)
@@ -71,12 +72,18 @@ def _release(
     try:
         found = read_manifest(store.manifest_bytes(release_id), release_id=release_id, key=key)
     except PerennialError as error:
-        unknown = dict.fromkeys(("lineage", "parent", "created_at", "documents", "watermark"))
+        unknown = dict.fromkeys(
+            ("lineage", "parent", "created_at", "documents", "watermark", "bridge")
+        )
         return row | unknown | {"problem": str(error)}
+    bridge = None
+    if found.bridge is not None:
+        bridge = {"index_encoder": found.index_encoder, "recall": found.bridge.recall.value}
     return row | {
         "lineage": found.lineage,
         "parent": found.parent,
         "created_at": found.created_at,
         "documents": found.catalogue.documents,
         "watermark": found.catalogue.watermark,
+        "bridge": bridge,
     }

@@ -10,7 +10,9 @@ from pathlib import Path
 from perennial.data.schema import TABLES
 from perennial.errors import BadInput, PlaceUnusable
 from perennial.model.digest import file_digest
+from perennial.release.bridged import refuse_bridged
 from perennial.release.materialise import materialise
+from perennial.release.moves import read_kept
 from perennial.release.publish import read_checked_channel
 from perennial.release.store import Store
 from perennial.verbs.freeze import Frozen, freeze_tables
@@ -54,6 +56,8 @@ def take_snapshot(
         raise BadInput(
             f"channel {channel} serves no release to compare with; run `perennial bootstrap` first"
         )
+    # A gate that compares with a stand-in would decide nothing: its index is another encoder's.
+    refuse_bridged(read_kept(store, serving.stable, key=key), to="compared with")
     building, aside = to.with_name(f".{to.name}.partial"), to.with_name(f".{to.name}.old")
     try:
         _clear(building, aside)

@@ -98,6 +98,22 @@ def test_the_full_release_replaces_it_and_its_rollback_passes_over_the_bridge(
     assert rollback(store, "production", **SAID).stable == serving.release_id
 
 
+def test_the_full_release_that_was_compared_with_the_old_champion_replaces_the_bridge(
+    store, serving, first, retrained, bridged, tmp_path
+):
+    promote(store, "production", bridged.release_id, **SAID)
+    full, other = full_release(store, first, bridged, tmp_path), publish_folders(store, retrained)
+    for release_id, champion in (
+        (other.release_id, serving.release_id),  # another encoder than the bridge leads to
+        (full.release_id, other.release_id),  # another champion than it leads from
+    ):
+        with pytest.raises(Refused, match=f"compared with {champion}, but production serves"):
+            promote(store, "production", release_id, expected_stable=champion, **SAID)
+    compared = serving.release_id
+    moved = promote(store, "production", full.release_id, expected_stable=compared, **SAID)
+    assert moved.stable == full.release_id
+
+
 def test_rollback_of_the_index_goes_from_the_full_release_to_the_bridge(
     store, first, bridged, tmp_path
 ):

@@ -69,6 +69,11 @@ def test_promoted_it_answers_with_the_new_encoder_until_a_rollback(run, running,
     code, out, _ = run("search", query, "-k", "3", "--json")
     found = json.loads(out)
     assert (code, found["release_id"], len(found["hits"])) == (0, told["release_id"], 3)
+    rows = json.loads(run("status", "--json")[1])["releases"]
+    shown = {row["release_id"]: row["bridge"] for row in rows}
+    assert shown[before] is None
+    assert shown[told["release_id"]]["recall"] == manifest.bridge.recall.value
+    assert "bridged" in run("status")[1]
     assert run("rollback")[0] == 0
     assert stable(running) == before
 
@@ -158,6 +163,13 @@ def test_the_champions_own_encoder_and_a_bridged_champion_are_refused(run, runni
     run("bridge", "--encoder", encoders[1], "--promote")
     code, _, err = run("bridge", "--encoder", encoders[0])
     assert code == 1 and "is bridged and cannot be bridged again" in err
+
+
+def test_a_retrain_does_not_compare_with_a_stand_in(run, running, encoders):
+    run("bridge", "--encoder", encoders[1], "--promote")
+    code, _, err = run("snapshot")
+    assert code == 1 and "is bridged and cannot be compared with" in err
+    assert not Path("snapshot").exists()
 
 
 def test_a_hold_is_met_before_anything_is_embedded(run, running, encoders):
