@@ -19,6 +19,9 @@ bench-loop: .venv/.installed-$(DEVICE)  ## time, memory and quality of `make dem
 bench-index: .venv/.installed-bench    ## cost of a change, recall, latency, swaps; beside LanceDB and FAISS
 	$(BIN)/python -m infra.bench.index
 
+bench-bridge: .venv/.installed-$(DEVICE)  ## what a bridge to a new encoder finds of the full re-embedding
+	$(BIN)/python -m infra.bench.bridge
+
 clean:                      ## forget what demo, benchmarks and dvc made; never the state folder
 	rm -rf demo bench snapshot artifacts work dvc_plots
 
@@ -35,4 +38,4 @@ clean:                      ## forget what demo, benchmarks and dvc made; never 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(DEVICE),bench]'
 	touch $@
 
-.PHONY: demo test check bench-loop bench-index clean
+.PHONY: demo test check bench-loop bench-index bench-bridge clean
