@@ -93,9 +93,7 @@ def crowd(place, folders, publishers, moves):
         child = os.fork()
         if child == 0:
             try:
-                take_part(
-                    open_place(place, attempts=2, timeout_seconds=2.0), folders, publisher, moves
-                )
+                take_part(open_place(place, attempts=6), folders, publisher, moves)
                 os._exit(0)
             except BaseException as error:  # noqa: BLE001  the parent's code must not run here
                 os.write(2, f"publisher {publisher}: {type(error).__name__}: {error}\n".encode())
