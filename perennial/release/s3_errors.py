@@ -90,8 +90,8 @@ def explained(place: str, endpoint: str) -> Iterator[None]:
         ) from error
     except SSLError as error:
         raise PlaceUnusable(
-            f"{place} has a certificate at {endpoint} that cannot be trusted ({error}); set "
-            "AWS_CA_BUNDLE to the authority that signed it"
+            f"{place} has no certificate at {endpoint} that can be trusted ({error}); set "
+            "AWS_CA_BUNDLE to the authority that signed it, or correct AWS_ENDPOINT_URL_S3"
         ) from error
     except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
         raise Uncertain(
