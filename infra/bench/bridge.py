@@ -105,21 +105,22 @@ def _as_the_verb(
     """The bridge that `perennial bridge` would take, and whether it would publish it."""
     drawn = order[: params.bridge.sample]
     held = np.arange(len(drawn)) < round(params.bridge.held_out_share * len(drawn))
+    every = slice(0, params.bridge.queries)
+    sample = Sample(
+        world.new[drawn], world.old[drawn], held, world.asked_new[every], world.asked_old[every]
+    )
     tried = fit_each(
         KINDS,
-        new=world.new[drawn],
-        old=world.old[drawn],
+        new=sample.new,
+        old=sample.old,
         held=held,
+        asked=sample.asked_new[::2],
         ridge=params.bridge.ridge,
         rank=params.bridge.rank,
         k=K,
-        probes=params.bridge.queries,
     )
     kind, (bridge, _) = next(iter(tried.items()))
-    asked = slice(0, params.bridge.queries)
-    sample = Sample(
-        world.new[drawn], world.old[drawn], held, world.asked_new[asked], world.asked_old[asked]
-    )
+    sample = sample.measuring(slice(1, None, 2))
     measured = measure_sampled(
         bridge,
         sample,

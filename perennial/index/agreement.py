@@ -52,22 +52,24 @@ def fit_each(
     new: np.ndarray,
     old: np.ndarray,
     held: np.ndarray,
+    asked: np.ndarray,
     ridge: float,
     rank: int | None,
     k: int,
-    probes: int,
 ) -> dict[str, tuple[Bridge, float]]:
     """{kind: (bridge, recall@k)}, best first: fitted where `held` is False, told apart where True.
 
-    The first `probes` held-out documents ask for their neighbours among all held-out ones, so that
-    the queries which measure the chosen bridge have had no part in its choice.
+    `asked` (q, a) are queries of the new encoder: documents in their place would choose another
+    kind, since they are longer. Whoever measures the chosen bridge needs other queries.
     """
     if int(held.sum()) <= k:
         raise BadInput(
             f"{int(held.sum())} documents are held out, too few to compare the {k} nearest; embed "
             "more documents under both encoders"
         )
-    asked, pool, target = new[held][:probes], new[held], old[held]
+    if not len(asked):
+        raise BadInput("there is no query to choose a bridge by; log some searches first")
+    pool, target = new[held], old[held]
     tried: dict[str, tuple[Bridge, float]] = {}
     for kind in kinds:
         bridge = fit_bridge(kind, new=new[~held], old=old[~held], ridge=ridge, rank=rank)

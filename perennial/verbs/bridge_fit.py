@@ -22,7 +22,7 @@ from perennial.verbs.bridge_sample import Progress, Sample, embed, embed_sample
 
 @dataclass(frozen=True)
 class Fitted:
-    """The bridge of the best kind; `tried` is {kind: recall@10 among held-out documents}.
+    """The bridge of the best kind; `tried` is {kind: recall@10} by other queries.
 
     `full` is None where the catalogue was not embedded as a whole.
     """
@@ -58,7 +58,7 @@ def fit_and_measure(
     full: bool,
     progress: Progress,
 ) -> Fitted:
-    """Fit every kind on some of the rows, choose on held-out ones, measure on queries.
+    """Fit every kind on some of the rows, choose and measure on others.
 
     The `rows` are those that the champion's index holds; raises BadInput.
     """
@@ -75,15 +75,17 @@ def fit_and_measure(
         seed=section.seed,
         progress=progress,
     )
+    # Half of the queries choose the kind, and the other half tell what it finds.
+    choosing, sample = sample.asked_new[::2], sample.measuring(slice(1, None, 2))
     tried = fit_each(
         KINDS,
         new=sample.new,
         old=sample.old,
         held=sample.held,
+        asked=choosing,
         ridge=section.ridge,
         rank=section.rank,
         k=K,
-        probes=section.queries,
     )
     kind, (bridge, _) = next(iter(tried.items()))
     samples, confidence, seed = evaluate.bootstrap_samples, evaluate.confidence, evaluate.seed

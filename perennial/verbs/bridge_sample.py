@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,11 @@ class Sample:
     held: np.ndarray  # (n,) bool
     asked_new: np.ndarray  # (q, new dimension)
     asked_old: np.ndarray  # (q, old dimension)
+
+    def measuring(self, queries: slice) -> "Sample":
+        """The same with only those of its queries."""
+        asked = {"asked_new": self.asked_new[queries], "asked_old": self.asked_old[queries]}
+        return replace(self, **asked)
 
 
 def common_rows(store: Store, champion: Manifest, documents: Documents) -> np.ndarray:

@@ -15,7 +15,7 @@ def show(bridged: Bridged, *, channel: str | None) -> None:
     fitted, console = bridged.fitted, Console()
     kinds = Table(title=f"maps fitted on {fitted.fitted_on} documents")
     kinds.add_column("map")
-    kinds.add_column("recall@10 among held-out documents", justify="right")
+    kinds.add_column("recall@10, to choose by", justify="right")
     for kind, recall in fitted.tried.items():
         kinds.add_row(f"{kind} (taken)" if kind == fitted.kind else kind, f"{recall:.3f}")
     console.print(kinds)

@@ -202,7 +202,7 @@ def test_the_best_kind_is_told_on_documents_that_it_was_not_fitted_on() -> None:
     # Few documents and much noise: a turn has least to get wrong.
     noise = 0.4 * np.random.default_rng(2).standard_normal((300, 8)).astype(np.float32)
     theirs = turn(ours, 8, seed=3) + noise
-    options = {"held": held, "ridge": 0.0, "rank": None, "k": 10, "probes": 50}
+    options = {"held": held, "asked": unit(50, 8, seed=4), "ridge": 0.0, "rank": None, "k": 10}
     tried = fit_each(KINDS, new=ours[:40], old=theirs[:40], **(options | {"held": held[:40]}))
     recalls = [recall for _, recall in tried.values()]
     assert recalls == sorted(recalls, reverse=True) and set(tried) == set(KINDS)
@@ -211,3 +211,5 @@ def test_the_best_kind_is_told_on_documents_that_it_was_not_fitted_on() -> None:
     assert list(exact) == list(KINDS)  # of equals the first named
     with pytest.raises(BadInput, match="10 documents are held out"):
         fit_each(KINDS, new=ours, old=theirs, **(options | {"held": np.arange(300) < 10}))
+    with pytest.raises(BadInput, match="no query to choose"):
+        fit_each(KINDS, new=ours, old=theirs, **(options | {"asked": ours[:0]}))
