@@ -65,7 +65,7 @@ class Factory:
     def bytes_per_row(self, dimension: int) -> int:
         """Memory of one row while it is searched: codes, FAISS's 64-bit ids, links."""
         width = {"Flat": 4 * dimension, "SQ8": dimension, "PQ": self.parts}[self.codes]
-        return width + {"Flat": 0, "IVF": 8, "HNSW": 8 * self.links + 32}[self.kind]
+        return width + {"Flat": 0, "IVF": 8, "HNSW": 8 * self.links + 20}[self.kind]
 
 
 def parse(name: str, *, dimension: int) -> Factory:

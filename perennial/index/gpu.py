@@ -67,13 +67,11 @@ def train_centroids(vectors: np.ndarray, *, lists: int, seed: int, device: str) 
     centroids = points[torch.from_numpy(start).to(device)]
     for _ in range(_ITERATIONS):
         starts = range(0, len(points), _CHUNK_ROWS)
-        own = torch.cat([(points[s : s + _CHUNK_ROWS] @ centroids.T).argmax(dim=1) for s in starts])
-        sizes = torch.bincount(own, minlength=lists)
+        best = [(points[s : s + _CHUNK_ROWS] @ centroids.T).max(dim=1) for s in starts]
+        near, own = torch.cat([b.values for b in best]), torch.cat([b.indices for b in best])
         sums = torch.zeros_like(centroids).index_add_(0, own, points)
-        empty = (sizes == 0).nonzero().ravel()
-        # An empty list takes a point of one of the largest, so that none stays empty.
-        largest = sizes.argsort(descending=True, stable=True)[: len(empty)]
-        for gap, crowd in zip(empty.tolist(), largest.tolist(), strict=True):
-            sums[gap] = points[(own == crowd).nonzero()[-1, 0]]
+        empty = (torch.bincount(own, minlength=lists) == 0).nonzero().ravel()
+        # An empty list starts again at one of the points that no centroid is near to.
+        sums[empty] = points[near.argsort(stable=True)[: len(empty)]]
         centroids = torch.nn.functional.normalize(sums, dim=1)
     return np.asarray(centroids.cpu().numpy())

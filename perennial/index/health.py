@@ -44,7 +44,7 @@ def index_health(
         # Every live document once and no other: anything missing, doubled or foreign lowers it.
         "coverage": len(unique & wanted) / max(len(held), len(wanted), 1),
         "self_retrieval": _self_retrieval(index, k, vectors=vectors, doc_ids=doc_ids, seed=seed),
-        "dead_share": 1 - index.live / max(rows, 1),
+        "dead_share": 1 - index.live / rows if rows else 0.0,
         "imbalance": imbalance(index),
         "segments": float(len(index.segments)),
     }

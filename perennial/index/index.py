@@ -144,6 +144,8 @@ class Index:
                 f"queries have shape {vectors.shape}, the index {self.dimension} dimensions; "
                 "embed them with the release's own encoder"
             )
+        if k < 1:
+            raise BadInput(f"k is {k}; ask for at least one document")
         queries = np.ascontiguousarray(vectors, dtype=np.float32)
         chosen = self.settings if settings is None else settings
         effort = Effort(nprobe=chosen.get("nprobe", 1), ef=chosen.get("ef", 16))

@@ -22,6 +22,10 @@ def train_template(vectors: np.ndarray, *, factory: Factory, seed: int) -> faiss
     dimension, lists = vectors.shape[1], factory.lists
     template = faiss.index_factory(dimension, factory.name, faiss.METRIC_INNER_PRODUCT)
     template.cp.seed = seed
+    if isinstance(
+        template, faiss.IndexIVFPQ
+    ):  # anneals for a search that nobody asks for, a minute
+        template.do_polysemous_training = False
     device = device_for(10 * float(min(len(vectors), 256 * lists)) * lists * dimension)
     if device is not None:  # train() then only trains the codebooks
         template.quantizer.add(train_centroids(vectors, lists=lists, seed=seed, device=device))

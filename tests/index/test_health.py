@@ -6,11 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tiny_index import build as build_one
+from tiny_index import grow, merge, opened
+from tiny_index import named as numbered
+from tiny_index import unit as clustered
 
 from perennial.index.build import build_index
-from perennial.index.health import index_health
+from perennial.index.health import imbalance, index_health, needs_new_quantizer
 from perennial.index.index import Index
+from perennial.index.lists import list_sizes
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 MADE_BY = "sha256:" + "a" * 64
 
 
@@ -137,3 +143,65 @@ def test_uneven_lists_show_as_imbalance(tmp_path: Path) -> None:
     values = health(index, crowd, named(760))
     assert values["imbalance"] == pytest.approx(4 * (sizes**2).sum() / 760**2)
     assert values["imbalance"] > 1
+
+
+def test_lists_of_all_segments_count_together(tmp_path: Path) -> None:
+    vectors = clustered(400)
+    build_one(tmp_path, vectors, numbered(400), factory="IVF8,Flat")
+    index = grow(tmp_path, np.repeat(vectors[:1], 50, axis=0), numbered(50, start=400))
+    sizes = sum(list_sizes(segment.rows.vectors) for segment in index.segments)
+    assert sizes.sum() == 450
+    assert imbalance(index) == pytest.approx(8 * (sizes**2).sum() / 450**2)
+
+
+@pytest.mark.parametrize("factory", ["Flat", "IVF8,Flat"])
+def test_whole_vectors_that_the_index_holds_measure_as_the_catalogues_own(
+    tmp_path: Path, factory: str
+) -> None:
+    vectors, later, probes = clustered(400), clustered(50, seed=1), clustered(40, seed=2)
+    build_one(tmp_path, vectors, numbered(400), factory=factory, recall_target=0.6)
+    index = grow(tmp_path, later, numbered(50, start=400), dead={0: [0, 1, 2]})
+    given = {"doc_ids": numbered(447, start=3), "probes": probes, "seed": 1}
+    own = index_health(index, vectors=np.concatenate([vectors[3:], later]), **given)
+    stored = index_health(index, **given)
+    assert stored == pytest.approx(own)
+    assert stored["coverage"] == 1.0 and stored["dead_share"] == pytest.approx(3 / 450)
+    assert stored["segments"] == 2 and stored["recall_on_codes"] == 0.0
+
+
+def test_lossy_codes_measured_against_themselves_are_said_to_be(tmp_path: Path) -> None:
+    vectors, probes = clustered(2000), clustered(40, seed=2)
+    index = build_one(tmp_path, vectors, numbered(2000), factory="IVF8,SQ8")
+    given = {"doc_ids": numbered(2000), "probes": probes, "seed": 1}
+    own, stored = index_health(index, vectors=vectors, **given), index_health(index, **given)
+    assert (own["recall_on_codes"], stored["recall_on_codes"]) == (0.0, 1.0)
+    assert own["ann_recall@10"] < stored["ann_recall@10"] == 1.0  # every list was looked at
+    assert own["self_retrieval"] == stored["self_retrieval"] == 1.0
+
+
+def test_an_empty_index_of_an_empty_catalogue_is_well(tmp_path: Path) -> None:
+    build_one(tmp_path, clustered(3), numbered(3))
+    empty = merge(tmp_path, tmp_path / "empty", without=numbered(3))
+    values = index_health(empty, doc_ids=[], probes=clustered(3), seed=1)
+    assert values["self_retrieval"] == 1.0 and values["dead_share"] == 0.0
+    missing = index_health(empty, doc_ids=["a"], probes=clustered(3), seed=1)
+    assert missing["coverage"] == 0.0
+
+
+def test_a_new_quantizer_is_asked_for_when_a_bound_is_passed() -> None:
+    well = {"imbalance": 1.4, "ann_recall@10": 0.97}
+    bounds = {"max_imbalance": 1.5, "min_recall": 0.95}
+    assert needs_new_quantizer(well, **bounds) == ()
+    (uneven,) = needs_new_quantizer(well | {"imbalance": 1.6}, **bounds)
+    assert "uneven by 1.60, above 1.5" in uneven
+    (forgetful,) = needs_new_quantizer(well | {"ann_recall@10": 0.9}, **bounds)
+    assert "0.9000, below 0.95" in forgetful
+    assert len(needs_new_quantizer({"imbalance": 9.0, "ann_recall@10": 0.1}, **bounds)) == 2
+
+
+def test_documents_that_the_quantizer_never_saw_make_its_lists_uneven(tmp_path: Path) -> None:
+    build_one(tmp_path, clustered(400), numbered(400), factory="IVF8,Flat")
+    before = imbalance(opened(tmp_path))
+    strange = clustered(1, seed=4) + 0.05 * clustered(600, seed=5)
+    strange /= np.linalg.norm(strange, axis=1, keepdims=True)
+    assert imbalance(grow(tmp_path, strange, numbered(600, start=400))) > 1.5 * before

@@ -20,6 +20,7 @@ from perennial.index.factory import Factory
 from perennial.index.index import Index
 from perennial.index.segment import write_segment
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 MADE_BY, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
 
