@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from perennial.errors import BadInput
 from perennial.index.codes import encoded
 from perennial.index.description import segment_row
 from perennial.index.exact import flat_vectors
@@ -94,6 +95,7 @@ def compact(
         merged = empty_like(template)
         merge_lists(indexes, _renumbered(alive), into=merged)
     else:
+        _check_whole_vectors(indexes, [row["vectors"] for row in segments])
         kept = [flat_vectors(i)[rows] for i, rows in zip(indexes, alive, strict=True)]
         kind = parse(factory, dimension=dimension)
         merged = encoded(np.concatenate(kept), factory=kind, template=None)
@@ -117,6 +119,15 @@ def _read(
     )
     dead = read_dead(directory, row["tombstones"], vectors=row["vectors"], rows=len(rows))
     return Segment(rows, dead)
+
+
+def _check_whole_vectors(indexes: Sequence[faiss.Index], names: Sequence[str]) -> None:
+    for index, name in zip(indexes, names, strict=True):
+        if isinstance(index, faiss.IndexIVF):
+            raise BadInput(
+                f"{name} holds lists, but its index names no shared quantizer; it cannot be merged "
+                "with others: build the index anew by a retrain"
+            )
 
 
 def _read_ids(path: Path) -> pa.Table:

@@ -97,12 +97,15 @@ def choose(*, rows: int, dimension: int, memory_mb: int, recall_target: float) -
     1. Flat while all vectors are at most 32 MB, or where the target is 1 and they fit: a scan of
        32 MB takes about a millisecond on one core, is exact, and needs no training.
     2. HNSW32 for a target above 0.98 where two copies fit (a compaction rebuilds it beside the
-       old one) and there are at most a million rows: its last hundredths of recall are cheaper
-       than many more lists, but it is built 5 times slower than IVF and never merged.
+       old one) and there are at most a million rows: the last hundredths of recall cost it less.
+       Below, it answers only 1.7 times as fast fresh, is built 8 times slower, and never merged.
     3. IVF,Flat where it fits: built and merged fastest, and its recall has no ceiling.
-    4. IVF,SQ8, a quarter of the memory, whose codes cap the recall at about 0.99.
+    4. IVF,SQ8, a quarter of the memory and as fast, whose codes alone cap the recall at 0.99.
     5. IVF,PQ with 8, then 16 dimensions a byte, whose codes cap it far lower: the index's health
        says how low, and the gate refuses it where that is too low.
+
+    Measured on 200,000 x 384, one thread, milliseconds a query at recall 0.98: IVF1024,Flat 1.2,
+    IVF1024,SQ8 1.0, HNSW32 0.7; IVF1024,PQ48 0.25 at its best recall of 0.54.
     """
     budget = memory_mb * 2**20
     lists = 2 ** round(math.log2(max(2 * math.sqrt(rows), 16)))

@@ -259,6 +259,8 @@ def test_lists_of_a_first_release_that_own_their_quantizer_are_still_read(tmp_pa
     rows = read_description(tmp_path)["segments"]
     old = described(tmp_path, Index(MADE_BY, 16, "IVF8,Flat", {"nprobe": 8}, ()), rows)
     assert old.search(vectors[:20], 1)[1].ravel().tolist() == named(20)
+    with pytest.raises(BadInput, match="names no shared quantizer"):
+        merge(tmp_path, tmp_path / "merged")
 
 
 # ---- a random life
