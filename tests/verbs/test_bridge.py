@@ -6,13 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from small import write_params
 from tiny_bridge import TURNED, turn
+from tiny_release import publish_folders, write_folders
 
+from perennial.data.catalogue import read_documents
+from perennial.data.tables import write_table
 from perennial.errors import EncoderMismatch
 from perennial.index.bridge import Bridge, write_bridge
+from perennial.model.digest import text_digests
 from perennial.model.encoder import load_encoder
 from perennial.model.static import read_static, write_static
 from perennial.release.local import LocalStore
@@ -21,7 +27,9 @@ from perennial.release.materialise import materialise
 from perennial.release.parts import StoredFile
 from perennial.serving.loaded import load_release
 from perennial.serving.searcher import Searcher
+from perennial.verbs.bridge_sample import common_rows, embed_sample, logged_queries
 
+START = pd.Timestamp("2026-01-05", tz="UTC")
 STRETCH = 2.0
 
 
@@ -163,6 +171,32 @@ def test_the_champions_own_encoder_and_a_bridged_champion_are_refused(run, runni
     run("bridge", "--encoder", encoders[1], "--promote")
     code, _, err = run("bridge", "--encoder", encoders[0])
     assert code == 1 and "is bridged and cannot be bridged again" in err
+
+
+def test_queries_that_people_asked_are_taken_where_the_new_encoder_knows_a_word_of_them(
+    running, encoders, tmp_path
+):
+    store = LocalStore(running / "store")
+    folders = write_folders(tmp_path / "tiny", lineage=1)
+    asked = [f"word{i}" for i in range(30)] + ["🦆"]
+    pq.write_table(pa.table({"query": asked}), folders.references / "queries.parquet")
+    champion = publish_folders(store, folders)
+    assert logged_queries(store, champion) == asked
+    old = load_encoder(folders.encoder)
+    new = load_encoder(turn(folders.encoder, tmp_path / "turned"))
+    catalogue = {"doc_id": [f"doc-{i}" for i in range(40)], "text": [f"word{i}" for i in range(40)]}
+    frame = pd.DataFrame(catalogue | {"title": "", "slice": None, "updated_at": START})
+    write_table(frame, tmp_path / "catalogue.parquet", table="catalogue")
+    documents = read_documents(tmp_path / "catalogue.parquet", digests_of=text_digests)
+    rows = common_rows(store, champion, documents)
+    assert rows.tolist() == list(range(40))
+    sample = embed_sample(
+        documents, rows, new=new, old=old, logged=asked, count=36, held_out_share=0.25, queries=31,
+        vectors=tmp_path / "vectors", seed=1, progress=lambda what, done, total: None,
+    )  # fmt: skip
+    assert (sample.new.shape, sample.old.shape, sample.held.sum()) == ((36, 20), (36, 16), 9)
+    assert len(sample.asked_new) == len(sample.asked_old) == 30, "of the duck nothing is known"
+    assert len(sample.measuring(slice(1, None, 2)).asked_old) == 15
 
 
 def test_a_retrain_does_not_compare_with_a_stand_in(run, running, encoders):
