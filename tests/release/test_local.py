@@ -1,7 +1,12 @@
+import errno
 import os
 import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from damage import flip, overwrite
 
 from perennial.errors import BadInput, Conflict, IntegrityError, PlaceUnusable
 from perennial.model.digest import file_digest
@@ -57,9 +62,7 @@ def test_an_empty_store_answers_without_being_made(store):
 def test_a_flipped_byte_is_refused_and_nothing_is_copied(store, source, tmp_path, where):
     digest, _ = store.put_file(source)
     path = object_path(store, digest)
-    data = bytearray(path.read_bytes())
-    data[where] ^= 1
-    path.write_bytes(data)
+    flip(path, where)
     for look in (store.read, store.check, lambda d: store.fetch(d, tmp_path / "copy")):
         with pytest.raises(IntegrityError, match=digest):
             look(digest)
@@ -69,7 +72,7 @@ def test_a_flipped_byte_is_refused_and_nothing_is_copied(store, source, tmp_path
 
 def test_publishing_again_heals_an_object_that_rotted(store, source):
     digest, _ = store.put_file(source)
-    object_path(store, digest).write_bytes(b"rotten")
+    overwrite(object_path(store, digest), b"rotten")
     store.put_file(source)
     assert store.read(digest) == source.read_bytes()
 
@@ -171,3 +174,120 @@ def test_a_file_where_a_folder_should_be_makes_the_place_unusable(tmp_path, sour
     with pytest.raises(PlaceUnusable, match=r"store is not a usable folder \(.* is in the way\)"):
         LocalStore(root).put_file(source)
     assert obstacle.read_text() == "in the way"
+
+
+def test_objects_are_closed_to_writers_and_fetched_as_another_name_of_the_file(
+    store, source, tmp_path
+):
+    told = []
+    digest, size = store.put_file(source, progress=told.append)
+    assert sum(told) == size
+    assert object_path(store, digest).stat().st_mode & 0o222 == 0
+    told.clear()
+    store.fetch(digest, tmp_path / "copy", progress=told.append)
+    assert sum(told) == size
+    assert (tmp_path / "copy").samefile(object_path(store, digest))
+    store.fetch(digest, tmp_path / "copy")  # over itself
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "source", "store"]
+    store.delete(digest)
+    assert (tmp_path / "copy").read_bytes() == source.read_bytes()
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="there is one file system only")
+def test_another_file_system_gets_a_copy(store, source, tmp_path_factory):
+    digest, _ = store.put_file(source)
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "copy"
+    if elsewhere.parent.stat().st_dev == store.root.stat().st_dev:
+        pytest.skip("there is one file system only")
+    store.fetch(digest, elsewhere)
+    assert elsewhere.read_bytes() == source.read_bytes()
+    assert not elsewhere.samefile(object_path(store, digest))
+    assert elsewhere.stat().st_mode & 0o222 == 0
+
+
+def test_a_file_system_without_hard_links_gets_a_copy(store, source, tmp_path, monkeypatch):
+    def refuse(self, target):
+        raise OSError(errno.EPERM, "no links here")
+
+    digest, _ = store.put_file(source)
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    store.fetch(digest, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == source.read_bytes()
+    overwrite(object_path(store, digest), b"rotten")
+    with pytest.raises(IntegrityError, match=digest):
+        store.fetch(digest, tmp_path / "second")
+    assert not (tmp_path / "second").exists()
+
+
+def test_who_knows_the_digest_does_not_pay_for_reading_what_is_there(store, source):
+    digest, size = store.put_file(source)
+    overwrite(object_path(store, digest), b"x" * size)
+    assert store.put_file(source, digest=digest) == (digest, size)
+    with pytest.raises(IntegrityError):
+        store.check(digest)
+    store.put_file(source)  # without it the object is read, and healed
+    store.check(digest)
+
+
+def test_wrong_bytes_are_never_stored_under_a_digest_that_the_caller_gives(store, source):
+    with pytest.raises(IntegrityError, match="changed while it was published"):
+        store.put_file(source, digest=NOWHERE)
+    assert store.digests() == []
+    assert store.debris(before=datetime.now(UTC) + timedelta(hours=1)) == []
+
+
+def test_objects_tell_their_size_and_when_they_were_written(store, source):
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    store.put_bytes(b"mask")
+    digest, size = store.put_file(source)
+    found = store.objects()
+    assert [each.digest for each in found] == store.digests()
+    assert {each.digest: each.bytes for each in found}[digest] == size
+    assert all(before < each.modified <= datetime.now(UTC) + timedelta(seconds=1) for each in found)
+    assert store.sizes([digest, NOWHERE]) == {digest: size, NOWHERE: None}
+
+
+def test_records_swap_only_from_what_is_there(store):
+    store.swap_record("sweep", None, b"one")
+    with pytest.raises(Conflict, match="somebody else wrote first"):
+        store.swap_record("sweep", None, b"two")
+    store.swap_record("sweep", b"one", b"two")
+    store.swap_record("forgotten/rel-1", None, b"map")
+    assert store.record_names() == ["forgotten/rel-1", "sweep"]
+    with pytest.raises(Conflict):
+        store.swap_record("sweep", b"one", None)
+    store.swap_record("sweep", b"two", None)
+    assert store.read_record("sweep") is None
+    for name in ("../sweep", "a/b/c", "", "A"):
+        with pytest.raises(BadInput, match="not a record's name"):
+            store.read_record(name)
+
+
+def test_what_killed_writers_left_is_found_by_its_age_and_removed(store, source):
+    digest, _ = store.put_file(source)
+    left = object_path(store, digest).with_name(".half.tmp")
+    left.write_bytes(b"half")
+    now = datetime.now(UTC)
+    assert store.debris(before=now - timedelta(minutes=1)) == []
+    later = now + timedelta(minutes=1)
+    assert store.debris(before=later) == [left.relative_to(store.root).as_posix()]
+    store.remove_debris(before=later)
+    assert store.debris(before=later) == [] and store.has(digest)
+
+
+def test_a_channel_that_did_not_move_is_not_parsed_again(store):
+    store.compare_and_swap("production", None, one := swap_to(None, A))
+    deadline = time.monotonic() + 5
+    while store.read_channel("production") is not store.read_channel("production"):
+        assert time.monotonic() < deadline  # one that changed just now may change unseen
+        time.sleep(0.02)
+    LocalStore(store.root).compare_and_swap("production", one, two := swap_to(one, B))
+    assert store.read_channel("production") == two
+
+
+def test_moves_within_one_tick_of_the_clock_are_all_seen(store):
+    channel, other = None, LocalStore(store.root)
+    for release_id in [A, B] * 50:
+        other.compare_and_swap("production", channel, swap_to(channel, release_id))
+        channel = store.read_channel("production")
+        assert channel.stable == release_id

@@ -2,6 +2,7 @@ import json
 import shutil
 
 import pytest
+from damage import overwrite
 from tiny_release import HEALTH, NOON, publish_folders
 
 from perennial.errors import BadInput, Conflict, EncoderMismatch, IntegrityError, Refused
@@ -303,7 +304,7 @@ def test_the_manifest_is_json_that_people_can_read(serving):
 
 def flip_a_byte(store, digest):
     path = store.root / "objects" / digest[7:9] / digest[7:]
-    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    overwrite(path, path.read_bytes()[:-1] + b"\0")
 
 
 def test_rollback_reads_its_target_and_skips_one_whose_bytes_are_wrong(store, three):
