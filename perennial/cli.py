@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -15,11 +14,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from perennial.errors import BadInput, PerennialError
+from perennial.errors import PerennialError
 from perennial.release.open import open_store
 from perennial.release.store import Store
 from perennial.verbs.bridge_command import register_bridge
 from perennial.verbs.commands import register
+from perennial.verbs.keeping import register_keeping
+from perennial.verbs.moving import register_moving
 from perennial.workspace import Places, signing_key
 
 app = typer.Typer(
@@ -40,79 +41,6 @@ def status(channel: ChannelName = "production", as_json: Json = False) -> None:
 
     view = overview(_store(), channel, key=signing_key())
     _print_json(view) if as_json else show(view, Console())
-
-
-@app.command()
-def verify(
-    release_id: Annotated[str | None, typer.Argument(help="One release; default: all.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Read every byte of the store again, compare it with its manifest; exit 3 if one differs."""
-    from perennial.release.verify import verify_release, verify_store
-
-    store, key = _store(), signing_key()
-    releases = [release_id] if release_id else store.release_ids()
-    if not releases and not store.channel_names():
-        raise BadInput(f"the store {store.place} holds no release; run `perennial bootstrap` first")
-    findings = (
-        verify_release(store, release_id, key=key) if release_id else verify_store(store, key=key)
-    )
-    rows = [{"thing": finding.thing, "problem": finding.problem} for finding in findings]
-    if as_json:
-        _print_json({"format_version": 1, "releases": releases, "findings": rows})
-    else:
-        for row in rows:
-            print(f"{row['thing']}: {row['problem']}")
-        print(f"{len(releases)} releases read, {len(rows)} faults found.")
-    if findings:
-        raise typer.Exit(3)
-
-
-@app.command()
-def rollback(
-    release_id: Annotated[str | None, typer.Argument(help="Any kept release.")] = None,
-    index: Annotated[bool, typer.Option("--index", help="Previous index, same encoder.")] = False,
-    reason: Annotated[str, typer.Option("--reason", help="Why; others read it.")] = "by hand",
-    channel: ChannelName = "production",
-    as_json: Json = False,
-) -> None:
-    """Serve an older release within seconds, and hold promotions until `perennial resume`."""
-    from perennial.release.publish import rollback as roll_back
-
-    moved = roll_back(
-        _store(),
-        channel,
-        to=release_id,
-        index=index,
-        now=datetime.now(UTC),
-        why=f"rollback: {reason}",
-        who=_who(),
-        key=signing_key(),
-    )
-    if as_json:
-        _print_json(json.loads(moved.to_bytes()))
-    else:
-        print(
-            f"{channel} serves {moved.stable} again (it was {moved.history[-1].from_}); nothing is "
-            "promoted until `perennial resume --reason '...'`."
-        )
-
-
-@app.command()
-def resume(
-    reason: Annotated[str, typer.Option("--reason", help="What was wrong and is fixed.")],
-    channel: ChannelName = "production",
-    as_json: Json = False,
-) -> None:
-    """End the hold that a rollback set, so that releases are promoted again."""
-    from perennial.release.publish import resume as end_hold
-
-    now = datetime.now(UTC)
-    moved = end_hold(_store(), channel, reason=reason, now=now, who=_who(), key=signing_key())
-    if as_json:
-        _print_json(json.loads(moved.to_bytes()))
-    else:
-        print(f"{channel} is no longer on hold and serves {moved.stable}.")
 
 
 @app.command()
@@ -183,6 +111,8 @@ def _print_json(value: Any) -> None:
 
 
 register(app, key=signing_key, who=_who)
+register_moving(app, key=signing_key, who=_who)
+register_keeping(app, key=signing_key, who=_who)
 register_bridge(app, key=signing_key, who=_who)
 
 

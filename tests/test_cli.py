@@ -1,8 +1,10 @@
 """The on-call engineer's verbs, through the door that a person uses."""
 
 import json
+import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -40,6 +42,12 @@ def home(tmp_path, monkeypatch):
         monkeypatch.delenv(f"PERENNIAL_{name}", raising=False)
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
+
+
+@pytest.fixture
+def checkout(monkeypatch):
+    """The working folder has a params.yaml."""
+    monkeypatch.chdir(Path(__file__).parents[1])
 
 
 @pytest.fixture
@@ -114,7 +122,10 @@ def test_status_shows_what_is_served_and_every_release(run, releases):
 
 
 def test_verify_reads_everything_and_finds_nothing_wrong(run, releases):
-    assert run("verify") == (0, "2 releases read, 0 faults found.\n", "")
+    code, out, err = run("verify")
+    assert (code, err) == (0, "")
+    assert out.startswith("2 releases read, 0 faults found.\n13 objects of ")
+    assert "Waste" not in out
     assert run_json(run, "verify", releases[0]) == (
         0,
         {"format_version": 1, "releases": [releases[0]], "findings": []},
@@ -230,7 +241,77 @@ def test_status_survives_a_damaged_pending_note_and_counts_it(run, home, release
     (home / "store" / "pending" / "rel-00000000000a.json").write_text("{")
     code, view = run_json(run, "status")
     assert (code, view["pending"]) == (0, ["rel-00000000000a"])
-    assert "unfinished" in run("status")[1]
+    assert "were killed: rel-00000000000a" in run("status")[1]
+
+
+def test_waste_is_told_and_is_no_fault(run, home, releases):
+    digest, _ = LocalStore(home / "store").put_bytes(b"left by a killed publisher")
+    code, out, _ = run("verify")
+    assert code == 0
+    assert "Waste that nothing needs: 1 object (0.0 kB)" in out
+    code, found = run_json(run, "verify")
+    assert (code, found["orphans"]) == (0, [{"object": digest, "bytes": 26}])
+
+
+def test_status_shows_segments_hidden_documents_and_a_sweep(run, home, releases):
+    run("rollback")
+    LocalStore(home / "store").swap_record("sweep", None, b"{}")
+    code, out, _ = run("status")
+    assert code == 0
+    assert "50 documents that were deleted" not in out  # nothing that the old one has is gone
+    assert "a sweep is deleting" in out
+    code, view = run_json(run, "status")
+    assert [(row["segments"], row["dead_share"]) for row in view["releases"]] == [(1, 0.0)] * 2
+    assert (view["sweeping"], view["channel"]["mask"]["documents"]) == (True, 40)
+
+
+def test_diff_of_two_releases_or_channels(run, releases):
+    code, out, _ = run("diff", releases[0], "production")
+    assert code == 0
+    assert "another encoder" in out and "second-0" in out
+    code, found = run_json(run, "diff", releases[0], "production")
+    assert (found["b"], found["added"]["count"], found["removed"]["count"]) == (releases[1], 40, 40)
+    code, out, err = run("diff", releases[0], "nowhere")
+    assert (code, out) == (2, "")
+    assert "neither a release nor a channel" in err
+
+
+def test_sweep_only_plans_until_it_is_told_to_delete(run, home, releases, checkout):
+    store = LocalStore(home / "store")
+    digest, _ = store.put_bytes(b"left by a killed publisher")
+    old = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    os.utime(home / "store" / "objects" / digest[7:9] / digest[7:], (old, old))
+    code, out, _ = run("sweep")
+    assert code == 0
+    assert "0 releases and 1 object (0.0 kB)" in out and "perennial sweep --delete" in out
+    assert store.has(digest)
+    code, found = run_json(run, "sweep", "--delete")
+    assert (code, found["deleted"], found["objects"]) == (0, True, 1)
+    assert not store.has(digest)
+    assert "Nothing can go" in run("sweep")[1]
+
+
+def test_forget_reports_release_by_release_and_what_it_cannot_reach(run, home, releases, checkout):
+    (home / "source").mkdir()
+    rows = {"doc_id": ["second-7"], "title": [""], "text": [""]}
+    pq.write_table(pa.table(rows), home / "source" / "catalogue.parquet")
+    run("search", "word7")  # fills the reader's cache
+    code, out, _ = run("forget", "--doc", "second-7")
+    assert code == 0
+    assert releases[1] in out and "production serves a release without it" in out
+    assert "are nowhere" in out and "The source still has it" in out and "Not reached" in out
+    code, found = run_json(run, "search", "word7")
+    assert "second-7" not in {hit["doc_id"] for hit in found["hits"]}
+    assert not list((home / "cache").rglob(releases[1]))
+    code, done = run_json(run, "forget", "--doc", "second-7")
+    assert (code, done["releases"], done["found"]) == (0, [], {})
+    assert run("forget", "--doc", " ")[0] == 2
+
+
+def test_store_init_says_that_the_place_is_good(run, home):
+    code, out, _ = run("store", "init")
+    assert code == 0
+    assert "can keep releases" in out
 
 
 def test_with_a_key_in_the_environment_an_unsigned_channel_is_refused(run, releases, monkeypatch):

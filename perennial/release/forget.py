@@ -84,7 +84,6 @@ def forget(
         for manifest in sorted(old, key=lambda each: (each.created_at, each.release_id)):
             place = Path(folder) / manifest.release_id
             done.append(_rewrite(store, manifest, rewriter, place, key=key, clock=clock, say=say))
-            say(f"{manifest.release_id} is {done[-1].successor} now")
         channels = [
             name
             for name in store.channel_names()

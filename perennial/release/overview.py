@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -10,7 +11,8 @@ from rich.text import Text
 from perennial.errors import PerennialError
 from perennial.release.channel import Channel
 from perennial.release.manifest import read_manifest
-from perennial.release.publish import read_checked_channel
+from perennial.release.moves import read_checked_channel
+from perennial.release.pins import SWEEP
 from perennial.release.store import Store
 
 
@@ -25,6 +27,7 @@ def overview(store: Store, channel_name: str, *, key: bytes | None) -> dict[str,
         "channel": None if channel is None else json.loads(channel.to_bytes()),
         "releases": releases,
         "pending": store.pending_ids(),
+        "sweeping": store.read_record(SWEEP) is not None,
     }
 
 
@@ -44,17 +47,30 @@ def show(view: dict[str, Any], console: Console) -> None:
             since, reason = channel["hold"]["since"], channel["hold"]["reason"]
             console.print(Text(f"ON HOLD since {since} ({reason})", style="bold yellow"))
             console.print("`perennial resume --reason '...'` ends it.")
+        if channel.get("mask"):
+            console.print(
+                f"{channel['mask']['documents']:,} documents that were deleted before the rollback "
+                "are hidden; `python -m flows.reindex --catch-up` brings its index up to date",
+                soft_wrap=True,
+            )
     if view["releases"]:
-        table = Table("release", "role", "lineage", "made", "documents", "catalogue of")
-        table.columns[0].no_wrap = True  # people copy it
+        headings = ("lineage", "made", "docs", "segs", "dead", "catalogue")
+        table = Table("release", "role", *headings, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for column in table.columns:
+            column.no_wrap = True  # people copy ids
         for row in view["releases"]:
             role = " ".join(filter(None, (row["role"], "bridged" if row["bridge"] else None)))
             cells = [row["release_id"], role, (row["lineage"] or "")[7:15]]
-            cells += [_minute(row["created_at"]) or "damaged", str(row["documents"] or "")]
-            table.add_row(*cells, _minute(row["watermark"]) or "run `perennial verify`")
+            cells += [_minute(row["created_at"])[5:] or "damaged", str(row["documents"] or "")]
+            dead = "" if row["dead_share"] is None else f"{row['dead_share']:.1%}"
+            cells += [str(row["segments"] or ""), dead]
+            table.add_row(*cells, (row["watermark"] or "run verify")[:10])
         console.print(table)
     if view["pending"]:
-        console.print(f"{len(view['pending'])} publications are unfinished: {view['pending']}")
+        notes = ", ".join(view["pending"])
+        console.print(f"publications that are running, or were killed: {notes}", soft_wrap=True)
+    if view["sweeping"]:
+        console.print("a sweep is deleting, or was killed; publishers wait for it at most minutes")
 
 
 def _minute(time: str | None) -> str:
@@ -75,15 +91,20 @@ def _release(
         unknown = dict.fromkeys(
             ("lineage", "parent", "created_at", "documents", "watermark", "bridge")
         )
+        unknown |= dict.fromkeys(("segments", "dead_share"))
         return row | unknown | {"problem": str(error)}
     bridge = None
     if found.bridge is not None:
         bridge = {"index_encoder": found.index_encoder, "recall": found.bridge.recall.value}
+    rows = sum(each.rows for each in found.index.segments)
+    live = sum(each.live for each in found.index.segments)
     return row | {
         "lineage": found.lineage,
         "parent": found.parent,
         "created_at": found.created_at,
         "documents": found.catalogue.documents,
         "watermark": found.catalogue.watermark,
+        "segments": len(found.index.segments),
+        "dead_share": 1 - live / max(rows, 1),
         "bridge": bridge,
     }

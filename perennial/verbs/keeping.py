@@ -1,0 +1,132 @@
+"""The verbs that look after a store: verify, sweep, forget, store init."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from perennial.errors import BadInput
+from perennial.params import load_params
+from perennial.release.open import open_store
+from perennial.verbs.progress import bytes_bar, warn
+from perennial.workspace import Places
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def register_keeping(
+    app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable[[], str]
+) -> None:
+    """Add the verbs to the command line; `key` and `who` read the environment when they run."""
+    store_app = typer.Typer(no_args_is_help=True, help="The place that releases are kept in.")
+    app.add_typer(store_app, name="store")
+
+    @store_app.command()
+    def init(as_json: Json = False) -> None:
+        """Check that the store's place can be written, and loses no update without saying so."""
+        store = open_store(Places.from_environment().store)
+        store.check_conditions()
+        about = {"format_version": 1, "store": store.place, "releases": len(store.release_ids())}
+        _print_json(about) if as_json else print(f"{store.place} can keep releases.")
+
+    @app.command()
+    def verify(
+        release_id: Annotated[str | None, typer.Argument(help="One release; default: all.")] = None,
+        as_json: Json = False,
+    ) -> None:
+        """Read every byte of the store again, compare it with its name; exit 3 if one differs."""
+        from perennial.release.verify import verify_release, verify_whole_store
+        from perennial.verbs.kept import show_release, show_store, verification_value
+
+        store = open_store(Places.from_environment().store)
+        if not store.release_ids() and not store.channel_names():
+            raise BadInput(
+                f"the store {store.place} holds no release; run `perennial bootstrap` first"
+            )
+        total = sum(each.bytes for each in store.objects()) if release_id is None else 0
+        with bytes_bar("verifying", total, is_shown=not as_json) as progress:
+            if release_id is not None:
+                findings = verify_release(store, release_id, key=key(), progress=progress)
+                value = verification_value([release_id], findings)
+            else:
+                found = verify_whole_store(store, key=key(), progress=progress)
+                findings = list(found.findings)
+                value = verification_value(store.release_ids(), findings, found)
+        if as_json:
+            _print_json(value)
+        else:
+            show_release(value) if release_id is not None else show_store(value)
+        if findings:
+            raise typer.Exit(3)
+
+    @app.command()
+    def sweep(
+        delete: Annotated[
+            bool, typer.Option("--delete", help="Do it; without it only the plan is shown.")
+        ] = False,
+        as_json: Json = False,
+    ) -> None:
+        """Show what no kept release and no publication needs; --delete deletes it."""
+        from perennial.release.sweep import plan_sweep
+        from perennial.release.sweep import sweep as sweep_store
+        from perennial.verbs.kept import show_sweep, sweep_value
+
+        section = load_params(Path("params.yaml")).sweep
+        store = open_store(Places.from_environment().store)
+        keep: dict[str, Any] = {
+            "releases": section.releases,
+            "lineages": section.lineages,
+            "grace": timedelta(hours=section.grace_hours),
+            "pending": timedelta(hours=section.pending_hours),
+            "key": key(),
+        }
+        plan = plan_sweep(store, now=datetime.now(UTC), **keep)
+        if delete:
+            with bytes_bar("deleting", plan.bytes, is_shown=not as_json) as progress:
+                plan = sweep_store(store, progress=progress, say=warn, **keep)
+        value = sweep_value(plan, deleted=delete)
+        _print_json(value) if as_json else show_sweep(value, Console())
+
+    @app.command()
+    def forget(
+        doc: Annotated[list[str], typer.Option("--doc", help="The document's id; repeatable.")],
+        as_json: Json = False,
+    ) -> None:
+        """Remove documents from every release, cache and byte of the store; exit 1 if one is left.
+
+        It cannot be undone. Remove them from the source first, or the next reindex brings them
+        back.
+        """
+        from perennial.release.forget import forget as forget_documents
+        from perennial.verbs.caches import clear_caches
+        from perennial.verbs.kept import forgetting_value, show_forgetting, still_in_source
+
+        places = Places.from_environment()
+        store, cleared = open_store(places.store), [0]
+        pending = timedelta(hours=load_params(Path("params.yaml")).sweep.pending_hours)
+
+        def clear(traces: Any, digests: Any) -> None:
+            cleared[0] = clear_caches(places.cache, traces, digests)
+
+        done = forget_documents(
+            store,
+            doc,
+            who=who(),
+            clear_caches=clear,
+            pending=pending,
+            key=key(),
+            say=(lambda line: None) if as_json else warn,
+        )
+        kept = still_in_source(places.source, doc)
+        value = forgetting_value(done, doc, cached=cleared[0], in_source=kept)
+        _print_json(value) if as_json else show_forgetting(value, Console())
+        if done.hits or done.in_flight:
+            raise typer.Exit(1)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, sort_keys=True))
