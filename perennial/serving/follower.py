@@ -122,7 +122,7 @@ class Follower:
         timeout_seconds: float,
     ) -> None:
         """Free the old release after its last query; whoever still has one then frees it later."""
-        previous, much = held[0].release_id, _bytes_only_in(held[0], new) > _MUCH_BYTES
+        previous, much = held[0].release_id, _bytes_apart(held[0], new) > _MUCH_BYTES
         if let_go(held, timeout_seconds=timeout_seconds) and much:
             give_back()
         self._source.tidy(channel, previous=previous)
@@ -141,6 +141,7 @@ class Follower:
         self.problem = problem
 
 
-def _bytes_only_in(old: LoadedRelease, new: LoadedRelease) -> int:
-    kept = new.manifest.objects()
-    return sum(size for digest, size in old.manifest.objects().items() if digest not in kept)
+def _bytes_apart(old: LoadedRelease, new: LoadedRelease) -> int:
+    """Of all that only one of them has: freed with the old one, or passed through for the new."""
+    there, here = old.manifest.objects(), new.manifest.objects()
+    return sum((there | here)[digest] for digest in there.keys() ^ here.keys())
