@@ -47,7 +47,9 @@ def careless(*ignores: str, bare_tags: bool = False) -> Iterator[Careless]:
 
         def do_GET(self) -> None:
             data = state.objects.get(self.path)
-            if data is None:
+            if self.path.endswith("?versioning"):
+                self.answer(200, b"<VersioningConfiguration/>")
+            elif data is None:
                 self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
             else:
                 self.answer(200, data, tag(data))

@@ -76,9 +76,12 @@ class LocalStore(LocalObjects, Named):
         with usable(self.root):
             write_durably(self.root / key, [data])
 
-    def _erase(self, key: str) -> None:
+    def _drop(self, key: str) -> None:
         with usable(self.root):
             remove_durably(self.root / key)
+
+    def _erase(self, key: str) -> None:
+        self._drop(key)
 
     def _keys(self, folder: str) -> list[str]:
         found = (self.root / folder).rglob("*.json")

@@ -53,6 +53,10 @@ class Named(ABC):
         """Put the bytes there, whole and durable."""
 
     @abstractmethod
+    def _drop(self, key: str) -> None:
+        """Remove the file, if it is there; a place that keeps versions may keep this one."""
+
+    @abstractmethod
     def _erase(self, key: str) -> None:
         """Remove the file, in every version, if it is there."""
 
@@ -75,7 +79,7 @@ class Named(ABC):
 
     def clear_pending(self, release_id: str) -> None:
         """Withdraw the note, if there is one."""
-        self._erase(pending_key(release_id))
+        self._drop(pending_key(release_id))
 
     def pending_ids(self) -> list[str]:
         """The release ids of all notes, sorted, whatever stands in them."""

@@ -102,6 +102,9 @@ class S3Store(S3Objects, Named):
     def _write(self, key: str, data: bytes) -> None:
         self.bucket.put(key, data)
 
+    def _drop(self, key: str) -> None:
+        self.bucket.call("delete_object", key)
+
     def _erase(self, key: str) -> None:
         self.bucket.erase(key)
 

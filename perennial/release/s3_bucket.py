@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from perennial.errors import PlaceUnusable
-from perennial.release.s3_errors import NotThere, Uncertain, explained
+from perennial.release.s3_errors import NotThere, Uncertain, Unsupported, explained
 
 _CONNECT_SECONDS = 5.0
 
@@ -132,9 +132,7 @@ class Bucket:
     def _versioned(self) -> bool:
         try:
             return "Status" in self.call("get_bucket_versioning")
-        except Uncertain:
-            raise
-        except PlaceUnusable:  # a service without versions, or a user who may not ask
+        except Unsupported:
             return False
 
     def list(self, folder: str) -> Iterator[dict[str, Any]]:

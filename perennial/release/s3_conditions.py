@@ -42,7 +42,7 @@ def check_conditions(bucket: Bucket, *, attempts: int) -> bool:
             pass
         finally:
             with contextlib.suppress(PlaceUnusable):
-                bucket.call("delete_object", key)
+                bucket.erase(key)
         pause(attempt)
     raise PlaceUnusable(
         f"{bucket.place} refuses If-Match with the right ETag, so that no channel could ever move; "

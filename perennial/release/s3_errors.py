@@ -23,6 +23,10 @@ class NoUpload(PlaceUnusable):
     """The multipart upload was completed or aborted by somebody, or has other parts."""
 
 
+class Unsupported(PlaceUnusable):
+    """The service does not know that request."""
+
+
 class Uncertain(PlaceUnusable):
     """No answer, or a server's failure: whether the request counted is not known."""
 
@@ -39,6 +43,9 @@ _KINDS: dict[str, type[PlaceUnusable]] = {
     "NoSuchUpload": NoUpload,
     "InvalidPart": NoUpload,
     "InvalidPartOrder": NoUpload,
+    "NotImplemented": Unsupported,
+    "MethodNotAllowed": Unsupported,
+    "501": Unsupported,
     "SlowDown": Uncertain,
     "Throttling": Uncertain,
     "RequestTimeout": Uncertain,
@@ -46,7 +53,7 @@ _KINDS: dict[str, type[PlaceUnusable]] = {
 }
 _DENIED = (
     "is closed to these credentials; allow them s3:GetObject, s3:PutObject, s3:DeleteObject, "
-    "s3:ListBucket and the use of its KMS key, or set others"
+    "s3:ListBucket (and the same of versions, where it keeps any) and its KMS key, or set others"
 )
 _SESSION = "refuses the session token, which is wrong or has expired; sign in for new credentials"
 _REGION = "is in another region than the requests name; set AWS_REGION to the bucket's"
@@ -115,13 +122,12 @@ def _refusal(place: str, response: dict[str, Any], operation: str) -> PlaceUnusa
             f"{place} cannot use the KMS key ({message}); correct PERENNIAL_S3_KMS_KEY_ID"
         )
     answer = f"{place} answers {code or status} to {operation} ({' '.join(message.split())})"
-    if code in _KINDS:
-        return _KINDS[code](f"{answer}; run the same command again")
-    if status >= 500:
-        wait = "wait until the service is well, then run the same command again"
-        return (
-            PlaceUnusable(f"{answer}; it cannot do that")
-            if status == 501
-            else (Uncertain(f"{answer} again and again; {wait}"))
-        )
-    return PlaceUnusable(f"{answer}; look that up in the provider's documentation")
+    kind = _KINDS.get(code) or (Uncertain if status >= 500 else PlaceUnusable)
+    return kind(f"{answer}; {_REMEDIES.get(kind, 'run the same command again')}")
+
+
+_REMEDIES = {
+    Uncertain: "wait until the service is well, then run the same command again",
+    Unsupported: "keep the store on a service that has it",
+    PlaceUnusable: "look that up in the provider's documentation",
+}

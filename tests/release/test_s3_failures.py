@@ -8,10 +8,7 @@ from lossy import FAIL, LOSE_REQUEST, lossy
 from seaweed import READERS_ACCESS_KEY, open_s3
 
 from perennial.cli import main
-from perennial.errors import BadInput, PlaceUnusable
-from perennial.release.local import LocalStore
-from perennial.release.open import open_store
-from perennial.release.s3 import S3Store
+from perennial.errors import PlaceUnusable
 from perennial.release.store import PendingNote
 
 pytestmark = pytest.mark.slow
@@ -126,20 +123,3 @@ def test_the_command_line_says_it_in_one_line_and_exits_with_2(s3_store, monkeyp
         err.startswith("perennial: s3://no-such-bucket/search does not exist")
         and err.count("\n") == 1
     )
-
-
-def test_an_address_becomes_the_store_that_it_names(tmp_path, monkeypatch):
-    monkeypatch.setenv("PERENNIAL_S3_SSE", "aws:kms")
-    monkeypatch.setenv("PERENNIAL_S3_KMS_KEY_ID", "alias/search")
-    store = open_store("s3://company.models/search/")
-    assert isinstance(store, S3Store) and store.place == "s3://company.models/search"
-    assert store.bucket.encryption == {
-        "ServerSideEncryption": "aws:kms",
-        "SSEKMSKeyId": "alias/search",
-    }
-    for place in (str(tmp_path), f"file://{tmp_path}"):
-        found = open_store(place)
-        assert isinstance(found, LocalStore) and found.root == tmp_path
-    for wrong in ("s3://", "s3:///x", "s3://Upper/x", "gs://x/y"):
-        with pytest.raises(BadInput, match="s3://bucket/prefix"):
-            open_store(wrong)
