@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from perennial.release.canonical import parse_utc
+from perennial.release.forgotten import left_behind
 from perennial.release.lease import deleting
 from perennial.release.moves import read_checked_channel, read_kept
 from perennial.release.pins import Clock, Say
@@ -51,10 +52,10 @@ def erase(
             store.delete_manifest(release_id)
         for note in dead:
             store.clear_pending(note.release_id)
-        waste = []
+        waste, killed = [], left_behind(store)
         for digest in sorted(listed.keys() - named - pins):
             lease.hold()
-            if digest in old or find(digest):
+            if digest in old or digest in killed or find(digest):
                 waste.append(listed[digest])
         delete_objects(store, waste, lease=lease)
         store.remove_debris(before=now - timedelta(hours=1) if alive else now)

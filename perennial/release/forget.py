@@ -176,6 +176,12 @@ def _rewrite(
     live = sum(each.live for each in successor.manifest.index.segments)
     about = replace(successor.manifest.catalogue, documents=live)
     successor = replace(successor, manifest=replace(successor.manifest, catalogue=about).named())
-    published = publish_described(store, successor, key=key, say=say).release_id
-    write_forgotten(store, manifest.release_id, published, at=utc_text(clock()))
-    return Rewritten(manifest.release_id, published, rows, left_out)
+    published = publish_described(store, successor, key=key, say=say)
+    write_forgotten(
+        store,
+        manifest.release_id,
+        published.release_id,
+        at=utc_text(clock()),
+        objects=manifest.objects().keys() - published.objects().keys(),
+    )
+    return Rewritten(manifest.release_id, published.release_id, rows, left_out)

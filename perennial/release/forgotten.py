@@ -1,6 +1,7 @@
 """Which release took the place of one that was rewritten without a forgotten document."""
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -8,7 +9,7 @@ from pydantic import TypeAdapter
 
 from perennial.release.canonical import canonical_json, parse_strictly
 from perennial.release.keys import RELEASE_ID
-from perennial.release.parts import STRICT, ReleaseId
+from perennial.release.parts import STRICT, Digest, ReleaseId
 from perennial.release.store import Store
 
 FORGOTTEN = "forgotten/"
@@ -16,7 +17,11 @@ FORGOTTEN = "forgotten/"
 
 @dataclass(frozen=True)
 class Forgotten:
-    """The map from an old release to its successor; no document is named here."""
+    """The map from an old release to its successor; no document is named here.
+
+    `objects` are those that only the old one named: a killed forgetting must still find them when
+    its manifest is gone, because waste does not tell whose vectors it holds.
+    """
 
     __pydantic_config__ = STRICT
     format_version: Literal[1]
@@ -24,6 +29,7 @@ class Forgotten:
     successor: ReleaseId
     at: str
     write_id: str
+    objects: tuple[Digest, ...] = ()
 
     def to_bytes(self) -> bytes:
         """The canonical JSON that is stored."""
@@ -40,14 +46,25 @@ def read_forgotten(store: Store, release_id: str) -> Forgotten | None:
     return parse_strictly(data, _ADAPTER, what=f"the record that {release_id} was rewritten")
 
 
-def write_forgotten(store: Store, release_id: str, successor: str, *, at: str) -> None:
-    """Remember the successor; a record that says so already stays as it is."""
+def write_forgotten(
+    store: Store, release_id: str, successor: str, *, at: str, objects: Iterable[str] = ()
+) -> None:
+    """Remember the successor and what only the old release named; a record that says so already
+    stays as it is."""
     name = f"{FORGOTTEN}{release_id}"
     there = store.read_record(name)
     if there is not None and parse_strictly(there, _ADAPTER, what=name).successor == successor:
         return
-    record = Forgotten(1, release_id, successor, at, secrets.token_hex(16))
+    left = tuple(sorted(objects))
+    record = Forgotten(1, release_id, successor, at, secrets.token_hex(16), left)
     store.swap_record(name, there, record.to_bytes())
+
+
+def left_behind(store: Store) -> set[str]:
+    """The objects that releases named which were rewritten, and their successors do not."""
+    names = (n.removeprefix(FORGOTTEN) for n in store.record_names() if n.startswith(FORGOTTEN))
+    records = (read_forgotten(store, name) for name in names)
+    return {digest for record in records if record is not None for digest in record.objects}
 
 
 def today(store: Store, release_id: str) -> str:
