@@ -57,7 +57,7 @@ def search(
 
     check_queries([query], k)
     places = Places.from_environment()
-    searcher = Searcher.open(_store(), channel, places.cache / "releases", math.inf, signing_key())
+    searcher = Searcher.open(_store(), channel, places.cache, math.inf, signing_key())
     answer = searcher.search(query, k)
     found = read_excerpts(places.source, [hit.doc_id for hit in answer.hits])
     excerpts = [found.get(hit.doc_id, Excerpt(None, "")) for hit in answer.hits]

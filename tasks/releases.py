@@ -12,6 +12,6 @@ def candidate_id(run: Run) -> str:
 
 def both_releases(run: Run) -> tuple[LoadedRelease, LoadedRelease]:
     """The snapshot's champion and this run's candidate, from the store and verified."""
-    cache, key = run.places.cache / "releases", signing_key()
+    cache, key = run.places.cache, signing_key()
     champion = load_release(run.store, run.champion_id, cache, key=key)
     return champion, load_release(run.store, candidate_id(run), cache, key=key)

@@ -62,7 +62,7 @@ def build_bridge(
     gate of a retrain knows nothing of it: whether the encoder is better was nobody's question.
     """
     serving = _free_channel(store, channel, serve=serve, key=key)
-    champion = load_release(store, serving.stable, cache / "releases", key=key)
+    champion = load_release(store, serving.stable, cache, key=key)
     refuse_bridged(champion.manifest, to="bridged again")
     with usable(Path("the temporary folder")), tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
