@@ -28,10 +28,16 @@ def die_at_every_step(place: Path, graves: Path, work: Callable[[Path], None]) -
 
 
 def die_at_every_request(
-    store: Any, open_store: Callable[[str], Any], graves: str, work: Callable[[Any], None]
+    store: Any,
+    open_store: Callable[[str], Any],
+    graves: str,
+    work: Callable[[Any], None],
+    *,
+    stride: int = 1,
 ) -> None:
-    """`work` on a copy of the S3 store under the prefix `graves`/<step> per step."""
-    for step in itertools.count(1):
+    """`work` on a copy of the S3 store under the prefix `graves`/<step> per step, or per
+    `stride`-th one."""
+    for step in itertools.count(1, stride):
         prefix = f"{graves}/{step:03d}"
         copy_prefix(store, prefix)
 

@@ -71,6 +71,11 @@ class Index:
                 )
             name = row["vectors"]
             check_template(rows.template[1] if rows.template else None, template, vectors=name)
+            if rows.vectors.metric_type != faiss.METRIC_INNER_PRODUCT:
+                raise IntegrityError(
+                    f"{name} compares by FAISS's metric {rows.vectors.metric_type}, not by inner "
+                    "product; rebuild the index"
+                )
             dead = read_dead(directory, row["tombstones"], vectors=name, rows=len(rows))
             segment = Segment(rows, dead)
             if segment.live != row["live"] or rows.vectors.d != dimension:

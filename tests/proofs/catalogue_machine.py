@@ -20,10 +20,12 @@ from perennial.index.build import build_index
 from perennial.index.health import index_health
 from perennial.model.digest import text_digest
 from perennial.model.encoder import Encoder, load_encoder
+from perennial.model.vectors import forget_vectors
 from perennial.params import Params, load_params
 from perennial.release.channel import Candidate, Channel
 from perennial.release.publish import promote, publish
 from perennial.release.store import Store
+from perennial.release.traces import Traces
 from perennial.serving.searcher import Searcher
 from perennial.verbs.reindex import reindex
 from perennial.verbs.reindex_result import Reindexed
@@ -168,6 +170,11 @@ class Place:
             key=None,
             **options,
         )
+
+    def clear_caches(self, traces: Traces, text_digests: frozenset[str]) -> None:
+        """What a person's command clears beside the store."""
+        forget_vectors(self.root / "cache" / "vectors", sorted(text_digests))
+        shutil.rmtree(self.root / "cache" / "reindex", ignore_errors=True)
 
     def params(self, **settings: Any) -> Params:
         index = SECTIONS["index"] | {"factory": self.factory}

@@ -28,10 +28,12 @@ from proofs.catalogue_machine import (
 from tiny_release import WORDS, fast_folder
 
 from perennial.errors import Refused
+from perennial.release.forget import forget
 from perennial.release.local import LocalStore
 from perennial.release.mask import read_mask
 from perennial.release.publish import resume, rollback
 from perennial.release.sweep import sweep
+from perennial.release.traces import Traces, scan_folder
 from perennial.release.verify import verify_whole_store
 
 FIRST = 24
@@ -62,6 +64,9 @@ class Life(RuleBasedStateMachine):
         self.stable, self.candidate, self.is_held = "", None, False
         self.hidden: set[str] = set()
         self.mask_watermark: str | None = None
+        self.successors: dict[str, str] = {}
+        self.forgotten: set[str] = set()
+        self.indexed: set[tuple[int, str, str]] = set()  # lineage, doc_id, text of every row
 
     def teardown(self) -> None:
         self.place.close()
@@ -141,9 +146,10 @@ class Life(RuleBasedStateMachine):
         for side in done.sides:
             assert side.segments <= limits["max_segments"]
             old = self.releases[side.parent]
-            self.releases[side.release_id] = replace(
+            made = replace(
                 old, documents=dict(self.catalogue), watermark=watermark, created_at=self.place.now
             )
+            self.remember(side.release_id, made)
         made = {side.role: side.release_id for side in done.sides}
         if self.candidate is not None:
             self.candidate = made.get("candidate", self.candidate)
@@ -175,10 +181,12 @@ class Life(RuleBasedStateMachine):
     @rule(index=st.booleans())
     def roll_back(self, index: bool) -> None:
         lineage, before = self.releases[self.stable].lineage, self.place.channel()
+        earlier = [self.today(each) for each in self.standing[:-1]]
         possible = [
             each
-            for each in self.standing[:-1]
-            if each in self.releases and (self.releases[each].lineage == lineage) == index
+            for each in earlier
+            if each in self.releases.keys() - {self.stable}
+            and (self.releases[each].lineage == lineage) == index
         ]
         try:
             after = rollback(
@@ -207,6 +215,43 @@ class Life(RuleBasedStateMachine):
         store = self.place.store
         resume(store, "production", reason="fixed", now=self.place.tick(), who="test")
         self.is_held = False
+
+    @rule(data=st.data())
+    def forget(self, data: st.DataObject) -> None:
+        known = {name for held in self.releases.values() for name in held.documents}
+        if any(len(held.documents) < 5 for held in self.releases.values()):
+            return  # of a release with no other document it is refused
+        name = data.draw(st.sampled_from(sorted(known)))
+        own = {self.vector_of(*each) for each in self.indexed if each[1] == name}
+        others = {self.vector_of(*each) for each in self.indexed if each[1] != name}
+        self.catalogue.pop(name, None)
+        done = forget(
+            self.place.store,
+            [name],
+            who="test",
+            clear_caches=self.place.clear_caches,
+            pending=timedelta(hours=48),
+            clock=self.place.tick,
+        )
+        assert (done.hits, done.in_flight) == ({}, ())
+        for each in done.releases:
+            held = self.releases.pop(each.release_id)
+            rest = {n: text for n, text in held.documents.items() if n != name}
+            self.releases[each.successor] = replace(held, documents=rest)
+            self.successors[each.release_id] = each.successor
+        assert self.releases.keys() == set(self.place.store.release_ids())
+        assert not any(name in held.documents for held in self.releases.values())
+        self.forgotten.add(name)
+        if self.stable in self.successors:
+            self.standing.append(self.today(self.stable))
+        self.stable, self.hidden = self.today(self.stable), self.hidden - {name}
+        self.candidate = None if self.candidate is None else self.today(self.candidate)
+        if not self.factory.endswith(
+            "SQ8"
+        ):  # of codes that are no vectors, forget's own scan tells
+            assert not any(
+                scan_folder(self.place.root / "store", Traces((), own - others)).values()
+            )
 
     @rule(releases=st.integers(1, 3), lineages=st.integers(1, 2), is_later=st.booleans())
     def sweep(self, releases: int, lineages: int, is_later: bool) -> None:
@@ -263,14 +308,34 @@ class Life(RuleBasedStateMachine):
         assert set(read_mask(self.place.store, channel.mask)) == self.hidden
         assert list(channel.standing()) == self.standing
 
+    @invariant()
+    def forgotten_documents_are_in_no_byte(self) -> None:
+        if self.forgotten:
+            traces = Traces(tuple(sorted(self.forgotten)), frozenset())
+            for folder in ("store", "cache"):
+                assert scan_folder(self.place.root / folder, traces) == {}
+
     # the model
+
+    def today(self, release_id: str) -> str:
+        """The release that stands for this one since a document was forgotten."""
+        while release_id in self.successors:
+            release_id = self.successors[release_id]
+        return release_id
+
+    def vector_of(self, lineage: int, name: str, text: str) -> bytes:
+        return self.encoders.vector(lineage, text).tobytes()
+
+    def remember(self, release_id: str, held: Held) -> None:
+        self.releases[release_id] = held
+        self.indexed |= {(held.lineage, name, text) for name, (text, _) in held.documents.items()}
 
     def any_document(self, data: st.DataObject) -> str:
         return data.draw(st.sampled_from(sorted(self.catalogue)))
 
     def publish(self, lineage: int) -> str:
         release_id, held = self.place.publish(lineage, self.catalogue)
-        self.releases[release_id] = held
+        self.remember(release_id, held)
         return release_id
 
     def promoted(self, release_id: str) -> None:
