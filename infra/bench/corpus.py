@@ -15,8 +15,6 @@ from infra.bench.truth import nearest_in_each_state
 
 K = 10
 TOPICS = 200  # overlapping, so that nprobe 8 to 24 of 1,024 lists is what recall 0.95 takes
-NEW_TOPICS = 10
-NEW_AT_FIRST, NEW_SHARE = 0.005, 0.05  # of documents about them, before the updates and in them
 INTRINSIC = 20  # directions that text varies in, inside its topic
 SPREAD, NOISE = 1.35, 0.1  # of a topic, against the distance between topics
 
@@ -113,12 +111,12 @@ def prepare(folder: Path, shape: Shape) -> Corpus:
         folder.mkdir(parents=True, exist_ok=True)
         told.unlink(missing_ok=True)
         draw = _Source(shape)
-        np.save(folder / "initial.npy", draw.vectors(shape.documents, new=NEW_AT_FIRST, part=0))
+        np.save(folder / "initial.npy", draw.vectors(shape.documents, part=0))
         numbers, vectors = zip(*_changes(shape, draw), strict=True)
         np.save(folder / "numbers.npy", np.stack(numbers))
         np.save(folder / "changed.npy", np.stack(vectors))
-        np.save(folder / "queries.npy", draw.vectors(shape.queries, new=NEW_SHARE, part=1))
-        np.save(folder / "probes.npy", draw.vectors(shape.probes, new=NEW_AT_FIRST, part=2))
+        np.save(folder / "queries.npy", draw.vectors(shape.queries, part=1))
+        np.save(folder / "probes.npy", draw.vectors(shape.probes, part=2))
         np.save(folder / "truth.npy", np.zeros((0, 0, 0)))
         np.save(folder / "truth.npy", _truth(open_corpus(folder, shape)))
         told.write_text(json.dumps(asdict(shape)))
@@ -138,7 +136,7 @@ class _Source:
     def __init__(self, shape: Shape) -> None:
         generator = np.random.default_rng(shape.seed)
         scale = np.sqrt(shape.dimension)
-        size = (TOPICS + NEW_TOPICS, shape.dimension)
+        size = (TOPICS, shape.dimension)
         self._centres = (generator.standard_normal(size) / scale).astype(np.float32)
         size = (INTRINSIC, shape.dimension)
         scale = np.sqrt(shape.dimension * INTRINSIC)
@@ -147,12 +145,10 @@ class _Source:
         self._weights = weights / weights.sum()
         self._shape = shape
 
-    def vectors(self, count: int, *, new: float, part: int) -> np.ndarray:
-        """(count, d) unit rows, of them the share `new` about new topics; `part` picks which."""
+    def vectors(self, count: int, *, part: int) -> np.ndarray:
+        """(count, d) unit rows; every `part` is another draw of the same topics."""
         generator = np.random.default_rng([self._shape.seed, part])
         topics = generator.choice(TOPICS, count, p=self._weights)
-        fresh = generator.random(count) < new
-        topics[fresh] = TOPICS + generator.integers(0, NEW_TOPICS, int(fresh.sum()))
         inside = generator.standard_normal((count, INTRINSIC), dtype=np.float32)
         rows = self._centres[topics] + inside @ self._basis
         noise = generator.standard_normal(rows.shape, dtype=np.float32)
@@ -162,7 +158,7 @@ class _Source:
 
 
 def _changes(shape: Shape, draw: _Source) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(document numbers, vectors) per update: random live documents, new topics among the new."""
+    """(document numbers, vectors) per update; a replaced document is about another topic then."""
     live = np.arange(shape.documents)
     for update in range(1, shape.updates + 1):
         generator = np.random.default_rng([shape.seed, 1_000 + update])
@@ -171,7 +167,7 @@ def _changes(shape: Shape, draw: _Source) -> Iterator[tuple[np.ndarray, np.ndarr
         added = shape.documents + (update - 1) * shape.moved + np.arange(shape.moved)
         live = np.concatenate([np.setdiff1d(live, deleted), added])
         written = shape.replaced + shape.moved
-        vectors = draw.vectors(written, new=NEW_SHARE, part=1_000_000 + update)
+        vectors = draw.vectors(written, part=1_000_000 + update)
         yield np.concatenate([replaced, added, deleted]), vectors
 
 
