@@ -65,7 +65,7 @@ def measure(world: World, params: Params) -> tuple[list[Row], Curve]:
     """The rows of one pair, and its curve."""
     order = np.random.default_rng(params.bridge.seed).permutation(len(world.doc_ids))
     least = max(world.new.shape[1], world.old.shape[1])
-    sizes = [size for size in (*SIZES, len(order)) if least <= size <= len(order)]
+    sizes = [size for size in sorted({*SIZES, len(order)}) if least <= size <= len(order)]
     champion = float(_recall(world, world.asked_old).mean())
     curve = Curve(world.name, sizes, {kind: [] for kind in KINDS}, champion)
     rows = [_against(world, "the champion itself", champion, base=None)]
