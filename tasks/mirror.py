@@ -1,7 +1,10 @@
 """Makes MLflow's aliases say what the channel says: the channel is the truth."""
 
+import contextlib
+
+from perennial.errors import BadInput, IntegrityError
 from perennial.quality.decision import Decision
-from perennial.release.publish import read_checked_channel
+from perennial.release.moves import read_checked_channel, read_kept
 from perennial.workspace import signing_key
 from tasks.registry import point_aliases, tag_version, version_of
 from tasks.releases import candidate_id
@@ -18,7 +21,12 @@ def mirror(run: Run, decision: Decision) -> None:
     channel = read_checked_channel(run.store, run.channel, key=signing_key())
     if channel is not None:
         rolling_out = channel.candidate.release_id if channel.candidate else None
-        point_aliases(client, champion=channel.stable, candidate=rolling_out)
+        lineages = {}
+        for release_id in filter(None, (channel.stable, rolling_out)):
+            with contextlib.suppress(BadInput, IntegrityError):  # damaged: its alias goes
+                manifest = read_kept(run.store, release_id, key=signing_key())
+                lineages[release_id] = manifest.lineage
+        point_aliases(client, champion=channel.stable, candidate=rolling_out, lineages=lineages)
     registered = (run.workspace.work("register") / "candidate.json").exists()
     if registered and (version := version_of(client, candidate_id(run))) is not None:
         tag_version(client, str(version.version), {"decision": decision.outcome})

@@ -37,10 +37,25 @@ def version_of(client: MlflowClient, release_id: str) -> ModelVersion | None:
     return found[0] if found else None
 
 
-def point_aliases(client: MlflowClient, *, champion: str | None, candidate: str | None) -> None:
+def version_of_lineage(client: MlflowClient, lineage: str | None) -> ModelVersion | None:
+    """The newest version of this encoder: a reindex makes releases, but no model."""
+    if lineage is None:
+        return None
+    found = client.search_model_versions(f"name='{MODEL}' and tags.lineage='{lineage}'")
+    return max(found, key=lambda version: int(version.version), default=None)
+
+
+def point_aliases(
+    client: MlflowClient,
+    *,
+    champion: str | None,
+    candidate: str | None,
+    lineages: Mapping[str, str] | None = None,
+) -> None:
     """Points the aliases at the versions of these releases, or takes them away.
 
-    The channel is the truth: a release that was never registered leaves its alias unset.
+    The channel is the truth: a release whose encoder, named in `lineages`, was never registered
+    leaves its alias unset.
     """
     try:
         aliases = dict(client.get_registered_model(MODEL).aliases)
@@ -48,6 +63,8 @@ def point_aliases(client: MlflowClient, *, champion: str | None, candidate: str 
         return
     for alias, release_id in ((CHAMPION, champion), (CANDIDATE, candidate)):
         version = version_of(client, release_id) if release_id else None
+        if version is None and release_id:
+            version = version_of_lineage(client, (lineages or {}).get(release_id))
         if version is not None:
             client.set_registered_model_alias(MODEL, alias, version.version)
         elif alias in aliases:

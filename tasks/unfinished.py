@@ -43,12 +43,22 @@ def _has_ended(workspace: Workspace, channel: Channel) -> bool:
     if summary.exists() or _mark(workspace).exists():
         return True
     candidate = _field(workspace.work("register") / "candidate.json", "release_id")
-    if candidate == channel.stable:
+    champion = _field(workspace.snapshot / "snapshot.json", "champion")
+    if _is_continued(channel, candidate):
         return False
     # A candidate that served and does not any more was rolled back: it must not come again.
     if candidate in {move.to for move in channel.history}:
         return True
-    return bool(_field(workspace.snapshot / "snapshot.json", "champion") != channel.stable)
+    return not _is_continued(channel, champion)
+
+
+def _is_continued(channel: Channel, release_id: str | None) -> bool:
+    """True where stable is this release, or what reindexes made of it: the same encoder."""
+    if release_id == channel.stable:
+        return True
+    lineages = {move.to: move.lineage for move in channel.history}
+    served = lineages.get(channel.stable)
+    return served is not None and lineages.get(release_id or "") == served
 
 
 def _mark(workspace: Workspace) -> Path:

@@ -21,7 +21,7 @@ from perennial.quality.upkeep import judge_removals
 from perennial.release.channel import Channel
 from perennial.release.moves import existing_channel
 from perennial.release.store import Store
-from perennial.verbs.reindex_place import alone_in, keep_only
+from perennial.verbs.reindex_place import alone_in, keep_only, lineages_of_channels
 from perennial.verbs.reindex_publish import publish_side, swap
 from perennial.verbs.reindex_result import Reindexed, in_words, side_of
 from perennial.verbs.reindex_side import CANDIDATE, STABLE, Look, Made, continue_release, look_at
@@ -54,10 +54,12 @@ def reindex(
     if seen.hold is not None and not catch_up:
         return Reindexed(_on_hold(seen), channel)
     with alone_in(cache / "reindex" / channel) as (folder, objects):
+        rolling = seen.candidate.release_id if seen.candidate is not None else None
+        releases = {STABLE: seen.stable} | ({CANDIDATE: rolling} if rolling else {})
         with watch.phase("compare"):
             documents = read_documents(source / "catalogue.parquet", digests_of=text_digests)
             looks = look_at(
-                store, seen, documents, objects=objects, folder=folder, key=key, say=say
+                store, releases, documents, objects=objects, folder=folder, key=key, say=say
             )
         decision = _worth_it(looks, seen, documents, params.reindex.max_removed_share)
         if decision.outcome == "none" or (decision.outcome == "reject" and not accept_removals):
@@ -101,7 +103,6 @@ def reindex(
                 digests |= manifest.objects().keys()
                 sides.append(side_of(one, manifest.release_id, size))
         with watch.phase("swap"):
-            rolling = seen.candidate.release_id if seen.candidate is not None else None
             swap(
                 store,
                 seen,
@@ -118,9 +119,8 @@ def reindex(
     done = f"{channel} serves {moved.get(STABLE, seen.stable)}: {in_words(due[0].changes)}."
     done += " The documents that the rollback hid are shown again." if seen.mask else ""
     decision = replace(result.decision, reasons=(done, *result.decision.reasons))
-    lineages = {move.lineage for move in seen.history if move.lineage}
-    lineages |= {one.look.base.manifest.lineage for one in made}
-    prune(cache / "vectors", keep=lineages, max_bytes=params.reindex.cache_mb * 2**20)
+    kept = {look.base.manifest.lineage for look in looks} | lineages_of_channels(store)
+    prune(cache / "vectors", keep=kept, max_bytes=params.reindex.cache_mb * 2**20)
     return replace(result, decision=decision, sides=tuple(sides))
 
 

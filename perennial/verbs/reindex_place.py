@@ -10,6 +10,7 @@ from pathlib import Path
 from perennial.errors import Refused
 from perennial.release.cache import ReleaseCache
 from perennial.release.durable import usable
+from perennial.release.store import Store
 
 _OBJECTS = "cache"
 
@@ -50,3 +51,10 @@ def keep_only(cache: ReleaseCache, digests: Collection[str]) -> None:
         for path in cache.root.glob("objects/??/*"):
             if path.name not in kept:
                 path.unlink(missing_ok=True)
+
+
+def lineages_of_channels(store: Store) -> set[str]:
+    """The encoders that some channel's history names: their vectors may be asked for again."""
+    channels = [store.read_channel(name) for name in store.channel_names()]
+    moves = [move for channel in channels if channel is not None for move in channel.history]
+    return {move.lineage for move in moves if move.lineage is not None}

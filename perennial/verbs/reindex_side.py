@@ -1,6 +1,6 @@
 """One release beside the catalogue, and the same release continued in a folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache as once
 from pathlib import Path
@@ -15,7 +15,6 @@ from perennial.params import Params
 from perennial.quality.decision import Decision
 from perennial.quality.upkeep import judge_increment
 from perennial.release.cache import ReleaseCache
-from perennial.release.channel import Channel
 from perennial.release.moves import read_kept
 from perennial.release.store import Store
 from perennial.verbs.reindex_base import Base
@@ -48,7 +47,7 @@ class Made:
 
 def look_at(
     store: Store,
-    seen: Channel,
+    releases: Mapping[str, str],
     documents: Documents,
     *,
     objects: ReleaseCache,
@@ -56,13 +55,10 @@ def look_at(
     key: bytes | None,
     say: Say,
 ) -> list[Look]:
-    """The stable release, then the candidate of a rollout; a candidate that answers over a bridge
-    has no index of its own, and stays as it is."""
-    roles = {STABLE: seen.stable}
-    if seen.candidate is not None:
-        roles[CANDIDATE] = seen.candidate.release_id
+    """{role: release_id} beside the catalogue; a candidate that answers over a bridge has no index
+    of its own, and stays as it is."""
     found = []
-    for role, release_id in roles.items():
+    for role, release_id in releases.items():
         manifest = read_kept(store, release_id, key=key)
         if role == CANDIDATE and manifest.bridge is not None:
             say(f"the candidate {release_id} answers over a bridge and stays as it is")

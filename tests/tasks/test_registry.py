@@ -65,6 +65,14 @@ def test_a_champion_that_was_never_registered_has_no_alias(client, register):
     assert "champion" not in aliases(client)
 
 
+def test_a_reindexed_champion_is_the_version_of_its_encoder(client, register):
+    version = register("rel-00000000000f")
+    tag_version(client, version, {"lineage": "sha256:0f"})
+    reindexed = {"rel-eeeeeeeeeeee": "sha256:0f"}
+    point_aliases(client, champion="rel-eeeeeeeeeeee", candidate=None, lineages=reindexed)
+    assert aliases(client)["champion"] == version
+
+
 def test_only_the_gate_table_that_was_read_is_approved(client, register):
     version = register("rel-000000000010")
     assert answer_of_review(client, version, GATE) is None

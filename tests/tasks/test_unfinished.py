@@ -79,6 +79,23 @@ def test_a_candidate_that_was_rolled_back_never_comes_again(begin, find):
     assert find(back) is None
 
 
+def test_a_reindex_of_the_champion_or_of_the_candidate_ends_no_retrain(begin, find):
+    old, new = SAID | {"lineage": "sha256:old"}, SAID | {"lineage": "sha256:new"}
+
+    def to_lineage(release_id, channel, said):
+        return promoted(channel, release_id, name="production", **said)
+
+    first = to_lineage(FIRST, None, old)
+    workspace = begin(champion=FIRST)
+    reindexed = to_lineage(OTHER, first, old)
+    assert find(reindexed) == workspace
+    register(workspace)
+    swapped = to_lineage(CANDIDATE, reindexed, new)
+    assert find(to_lineage("rel-dddddddddddd", swapped, new)) == workspace
+    back = rolled_back(swapped, OTHER, **old)
+    assert find(back) is None, "it was rolled back, though its champion's encoder serves"
+
+
 def test_one_whose_champion_serves_no_more_is_left(begin, find):
     begin(champion=FIRST)
     assert find(to(OTHER, to(FIRST))) is None

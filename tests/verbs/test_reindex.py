@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tiny_release import NOON, fast_folder
-from tiny_shop import Shop
+from tiny_shop import Shop, tiny_params
 
 from perennial.errors import BadInput, Conflict, Refused, TableInvalid
 from perennial.model.vectors import VectorCache
 from perennial.release.publish import resume, rollback
 from perennial.release.verify import verify_store
+from perennial.verbs.reindex_release import bring_up_to_date
 
 
 @pytest.fixture
@@ -123,6 +124,32 @@ def test_a_candidate_that_has_the_catalogue_already_is_left_as_it_is(shop):
     done = shop.reindex()
     assert [side.role for side in done.sides] == ["stable"]
     assert shop.channel().candidate.release_id == candidate
+
+
+def test_a_release_that_nobody_serves_yet_takes_todays_catalogue(shop):
+    candidate = shop.publish_full(lineage=2)
+    assert bring_up(shop, candidate) == candidate
+    change_everything(shop)
+    before = shop.channel()
+    newer = bring_up(shop, candidate)
+    assert newer != candidate and shop.channel() == before
+    assert shop.held(newer) == shop.built_at_once(newer)
+    shop.documents = dict(list(shop.documents.items())[:20])
+    shop.export()
+    with pytest.raises(Refused, match="cannot take today's catalogue"):
+        bring_up(shop, candidate)
+
+
+def bring_up(shop, release_id):
+    return bring_up_to_date(
+        release_id,
+        source=shop.root / "source",
+        store=shop.store,
+        cache=shop.root / "cache",
+        params=tiny_params(shop.root / "params.yaml"),
+        now=NOON,
+        key=None,
+    )
 
 
 def test_on_hold_nothing_moves_but_a_catch_up(shop):
