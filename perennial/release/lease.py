@@ -31,13 +31,14 @@ class Lease:
     def __init__(self, store: Store, *, clock: Clock, monotonic: Callable[[], float]) -> None:
         self._store, self._clock, self._monotonic = store, clock, monotonic
         self._data = store.read_record(SWEEP)  # a dead sweeper's, if anything
-        self._began = monotonic()
+        self._began, self._sweep = monotonic(), secrets.token_hex(8)
 
     def take(self, *, releases: tuple[str, ...] = ()) -> None:
         """Write or renew the record; raises Refused where another sweeper has it."""
         began = self._monotonic()
         until = utc_text(self._clock() + LEASE)
-        data = SweepRecord(1, "deleting", until, releases, secrets.token_hex(16)).to_bytes()
+        write_id = f"{self._sweep}.{secrets.token_hex(8)}"
+        data = SweepRecord(1, "deleting", until, releases, write_id).to_bytes()
         try:
             self._store.swap_record(SWEEP, self._data, data)
         except Conflict as error:

@@ -40,7 +40,10 @@ def say_nothing(sentence: str) -> None:
 
 @dataclass(frozen=True)
 class SweepRecord:
-    """A sweep that may delete until `until`; `releases` are the manifests that it deletes."""
+    """A sweep that may delete until `until`; `releases` are the manifests that it deletes.
+
+    `write_id` is the sweep's random id, a point, and the write's own.
+    """
 
     __pydantic_config__ = STRICT
     format_version: Literal[1]
@@ -112,11 +115,15 @@ def await_sweep(
 ) -> None:
     """Return once no sweep may delete: its record is gone, or its lease is surely over.
 
-    A record that nobody renews for a whole lease is a killed sweep's, whatever the clocks say.
+    A record that nobody renews for a whole lease is a killed sweep's, whatever the clocks say. A
+    sweep that begins while we wait has seen our note: only the first one matters.
     """
-    seen, since, told = b"", monotonic(), False
+    seen, since, told, first = b"", monotonic(), False, None
     while (data := store.read_record(SWEEP)) is not None:
         if _is_long_over(data, now=clock()):
+            return
+        first = first or _sweep_of(data)
+        if _sweep_of(data) != first:
             return
         if data != seen:
             seen, since = data, monotonic()
@@ -134,6 +141,14 @@ def _is_long_over(data: bytes, *, now: datetime) -> bool:
         return now > parse_utc(read_sweep_record(data).until) + CLOCK_SKEW
     except PerennialError:
         return False
+
+
+def _sweep_of(data: bytes) -> str | None:
+    """What stays the same while one sweep renews its record."""
+    try:
+        return read_sweep_record(data).write_id.partition(".")[0]
+    except PerennialError:
+        return None
 
 
 def _pin(move: str) -> str:
