@@ -1,5 +1,6 @@
 """Small real indexes that grow: vectors with neighbours, and brute force as their oracle."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def digests(doc_ids: list[str], *, version: int = 0) -> list[str]:
 
 
 def build(directory: Path, vectors: np.ndarray, doc_ids: list[str], **changes: Any) -> Index:
-    """A first index; searched everywhere unless `recall_target` says less."""
+    """A first index, tuned to find all that its own few probes should unless told otherwise."""
     given: dict[str, Any] = {
         "text_digests": digests(doc_ids),
         "slices": None,
@@ -120,6 +121,11 @@ def described(directory: Path, index: Index, rows: list[dict[str, Any]]) -> Inde
 def opened(directory: Path, **options: Any) -> Index:
     """The index of a folder."""
     return Index.open(directory, encoder_digest=MADE_BY, **options)
+
+
+def everywhere(index: Index) -> Index:
+    """The index that looks at all of its lists, so that it answers exactly."""
+    return dataclasses.replace(index, settings={"nprobe": 8, "ef": 10_000})
 
 
 def nearest(

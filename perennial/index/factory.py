@@ -122,6 +122,8 @@ def choose(*, rows: int, dimension: int, memory_mb: int, recall_target: float) -
         Factory("IVF", lists=lists, codes="SQ8"),
         *(Factory("IVF", lists=lists, codes="PQ", parts=p) for p in parts),
     ]
+    # What so few rows cannot train would be built Flat after all, and not fit.
+    candidates = [f for f in candidates if rows >= f.least_rows] or [flat]
     for factory in candidates:
         copies = 2 if factory.kind == "HNSW" else 1
         if copies * rows * factory.bytes_per_row(dimension) <= budget:

@@ -16,6 +16,7 @@ from tiny_index import (
     build,
     described,
     digests,
+    everywhere,
     grow,
     merge,
     named,
@@ -298,7 +299,7 @@ def test_after_any_life_an_index_answers_as_a_dict_would(data: st.DataObject, fa
             assert held.keys() == live.keys() and index.live == len(live)
             assert all((held[doc_id] == live[doc_id]).all() for doc_id in live)
         for probe in unit(3, seed=9):
-            scores, names = index.search(probe[None, :], 10)
+            scores, names = everywhere(index).search(probe[None, :], 10)
             wanted, own = nearest(live, probe, 10)
             assert scores[0] == pytest.approx(wanted, abs=1e-5)
             assert [own[name] for name in names[0]] == pytest.approx(wanted, abs=1e-5)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_index import FACTORIES, ROWS, SMALL, build, grow, named, nearest, opened, unit
+from tiny_index import FACTORIES, ROWS, SMALL, build, everywhere, grow, named, nearest, opened, unit
 from tiny_release import fast_folder
 
 from perennial.errors import BadInput
@@ -104,7 +104,7 @@ def test_any_filtered_search_finds_what_brute_force_finds(
             start += size
         inside = {d: v for d, v in live.items() if slice in (None, names[int(d[1:])])}
         for query in unit(3, seed=77):
-            scores, found = index.search(query[None, :], k, slice=slice)
+            scores, found = everywhere(index).search(query[None, :], k, slice=slice)
             best, own = nearest(inside, query, k)
             assert scores[0, : len(best)] == pytest.approx(best, abs=1e-5)
             assert np.isneginf(scores[0, len(best) :]).all()
