@@ -14,8 +14,8 @@ from perennial.release.local import LocalStore
 from perennial.release.materialise import materialise
 
 LINEAGE = 1
-# Codes round, and cut what lies outside of the range that their quantizer was trained on.
-LEAST_COSINE = {"Flat": 1 - 1e-5, "IVF2,Flat": 1 - 1e-5, "HNSW8": 1 - 1e-5, "IVF2,SQ8": 0.95}
+# Codes cut what lies outside of the range that they were trained on: much, after 24 documents.
+LEAST_COSINE = {"Flat": 1 - 1e-5, "IVF2,Flat": 1 - 1e-5, "HNSW8": 1 - 1e-5, "IVF2,SQ8": 0.85}
 APART = LENIENT | {"max_segments": 99, "fanout": 99, "max_dead_share": 1.0}
 TOGETHER = LENIENT | {"max_segments": 1}
 TRAINED = LENIENT | {"max_imbalance_growth": 1.0, "max_recall_loss": 0.0}
