@@ -137,7 +137,7 @@ class Shop:
         candidate = Candidate(release_id, "canary", 0.1, "salt", None)
         values = {**before.__dict__, "candidate": candidate, "write_id": "rollout"}
         values["generation"] += 1
-        self.store.compare_and_swap("production", before, Channel(**values))
+        self.store.compare_and_swap("production", before, Channel(**values).signed(None))
 
     def reindex(self, *, now: datetime = NOON, **options: Any) -> Reindexed:
         settings = {**self.settings, **options.pop("settings", {})}

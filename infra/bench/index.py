@@ -29,6 +29,7 @@ from infra.bench.row import Row, show, show_beside
 from perennial.params import load_params
 
 FULL = Shape()
+SWAP_PAUSE_SECONDS = 0.1  # between the 1,000 swaps, so that all of it ends in a coffee break
 QUICK = Shape(documents=4_000, dimension=64, updates=12, change=40, queries=50, probes=100)
 
 
@@ -61,35 +62,32 @@ def measure(home: Path, out: Path, *, is_quick: bool) -> tuple[list[Row], bool]:
     _say(f"the corpus: {shape.documents:,} x {shape.dimension}, {shape.updates} updates")
     prepare(home / "corpus", shape)
     index = load_params(Path("params.yaml")).index
-    own = apart(
-        run_ours, home, shape, "IVF32,Flat" if is_quick else index.factory, index.recall_target
-    )
+    factory = "IVF32,Flat" if is_quick else index.factory
+    own = apart(run_ours, home, shape, factory, index.recall_target)
     if own is None:
         return [], False
-    nprobe, factory = int(own.more["nprobe"]), own.factory
+    settings = own.factory, int(own.more["nprobe"])
     sides = [
         own,
-        apart(run_inverted, home, shape, factory, nprobe),
-        apart(run_lance, home, shape, nprobe),
+        apart(run_inverted, home, shape, *settings),
+        apart(run_lance, home, shape, settings[1]),
     ]
-    grown = apart(run_growth, home, shape.seed, is_quick)
     found = [side for side in sides if side is not None]
     rows = own_rows(own, shape) + beside_rows(found, shape)
-    svg = {"recall": index_plots.recall_over_updates(found)}
-    svg["bytes"] = index_plots.bytes_per_update(found)
+    _draw(out, "recall", index_plots.recall_over_updates(found))
+    _draw(out, "bytes", index_plots.bytes_per_update(found))
+    grown = apart(run_growth, home, shape.seed, is_quick)
     if grown is not None:
         rows += growth_rows(grown, dimension=32 if is_quick else 128, change=_change(is_quick))
-        svg["growth"] = index_plots.growth(grown, change=_change(is_quick))
-    moved = apart(run_swaps, home, is_quick)
-    rows += [*(moved or ()), *_gpu_rows(home, is_quick=is_quick)]
-    for plot, text in svg.items():
-        out.with_name(f"{out.name}-{plot}.svg").write_text(text)
+        _draw(out, "growth", index_plots.growth(grown, change=_change(is_quick)))
     raw = {"sides": [asdict(side) for side in found], "growth": [asdict(p) for p in grown or ()]}
     out.with_name(f"{out.name}-measured.json").write_text(json.dumps(raw) + "\n")
+    moved = apart(run_swaps, home, is_quick)
+    rows += [*(moved or ()), *_gpu_rows(home, is_quick=is_quick)]
     for side in found:
         for note in side.notes:
             _say(f"{side.name}: {note}")
-    return rows, len(found) == len(sides) and grown is not None and moved is not None
+    return rows, not any(part is None for part in (*sides, grown, moved))
 
 
 def apart(work: Callable[..., Any], *given: Any) -> Any:
@@ -146,7 +144,7 @@ def run_growth(home: Path, seed: int, is_quick: bool) -> list[growth.Point]:
 def run_swaps(home: Path, is_quick: bool) -> list[Row]:
     """Swaps under load, and the reader's memory."""
     if not is_quick:
-        return swaps.rows()
+        return swaps.rows(pause=SWAP_PAUSE_SECONDS)
     for name in ("swaps", "memory"):
         (home / name).mkdir()
     return [
@@ -170,6 +168,10 @@ def _gpu_rows(home: Path, *, is_quick: bool) -> list[Row]:
 def _change(is_quick: bool) -> int:
     """Documents of the fixed change."""
     return 20 if is_quick else 500
+
+
+def _draw(out: Path, plot: str, svg: str) -> None:
+    out.with_name(f"{out.name}-{plot}.svg").write_text(svg)
 
 
 def _progress(items: Iterable[int], name: str) -> Iterable[int]:

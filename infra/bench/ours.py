@@ -22,7 +22,7 @@ from perennial.verbs.reindex_base import Base
 
 Track = Callable[[Iterable[int], str], Iterable[int]]
 FRESH_EVERY = 25  # updates
-ROUNDS = 5  # of all queries, old and fresh in turn
+ROUNDS = 9  # of all queries, old and fresh in turn
 
 
 def run(corpus: Corpus, folder: Path, *, factory: str, recall_target: float, track: Track) -> Side:

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from perennial.errors import BadInput, IntegrityError
 
 FORMAT_VERSION = 1
+CHECKSUM = "sha256:"
 T = TypeVar("T")
 
 
@@ -66,9 +67,14 @@ def sign(payload: bytes, key: bytes) -> str:
     return "hmac-sha256:" + hmac.new(key, payload, hashlib.sha256).hexdigest()
 
 
+def checksum(payload: bytes) -> str:
+    """`sha256:<hex>` of the payload."""
+    return f"{CHECKSUM}{hashlib.sha256(payload).hexdigest()}"
+
+
 def check_signature(payload: bytes, signature: str | None, key: bytes, *, what: str) -> None:
     """Raise IntegrityError unless `signature` is the key's own over the payload."""
-    if signature is None:
+    if signature is None or signature.startswith(CHECKSUM):
         raise IntegrityError(
             f"{what} is not signed, but PERENNIAL_SIGNING_KEY is set; publish it again with the key"
         )

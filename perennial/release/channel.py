@@ -6,12 +6,20 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from perennial.errors import IntegrityError
-from perennial.release.canonical import canonical_json, check_signature, parse_strictly, sign
+from perennial.release.canonical import (
+    CHECKSUM,
+    canonical_json,
+    check_signature,
+    checksum,
+    parse_strictly,
+    sign,
+)
 from perennial.release.history import Move, standing
 from perennial.release.parts import STRICT, Count, Digest, ReleaseId
 
 # So many writers may overtake one whose answer was lost, before it no longer knows that it won.
 WRITES_LIMIT = 64
+_MARK = r"^(hmac-)?sha256:[0-9a-f]{64}$"
 _OMITTED_WHERE_EMPTY = ("writes", "mask", "signature")
 
 
@@ -66,7 +74,7 @@ class Channel:
     history: tuple[Move, ...] = ()
     writes: tuple[str, ...] = ()
     mask: Mask | None = None
-    signature: str | None = None
+    signature: Annotated[str | None, Field(pattern=_MARK)] = None
 
     def to_bytes(self) -> bytes:
         """The canonical JSON that is stored; later additions stand in it only where they say
@@ -81,9 +89,11 @@ class Channel:
         return canonical_json(value)
 
     def signed(self, key: bytes | None) -> "Channel":
-        """The channel with the key's signature, or without one where there is no key."""
-        unsigned = replace(self, signature=None)
-        return unsigned if key is None else replace(self, signature=sign(unsigned.to_bytes(), key))
+        """The channel with the key's signature; without a key with a checksum in its place, which
+        proves no author but shows every flipped bit."""
+        payload = replace(self, signature=None).to_bytes()
+        mark = checksum(payload) if key is None else sign(payload, key)
+        return replace(self, signature=mark)
 
     def standing(self) -> tuple[str, ...]:
         """The releases that stable stands on, oldest first, itself last."""
@@ -97,6 +107,13 @@ def read_channel_bytes(data: bytes, *, name: str) -> Channel:
         raise IntegrityError(
             f"the file of channel {name} holds channel {channel.name}; restore it from a copy"
         )
+    if (channel.signature or "").startswith(CHECKSUM):
+        payload = replace(channel, signature=None).to_bytes()
+        if channel.signature != checksum(payload):
+            raise IntegrityError(
+                f"channel {name} was altered: it no longer has its checksum; restore the file "
+                "from a copy"
+            )
     return channel
 
 

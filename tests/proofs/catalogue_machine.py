@@ -155,7 +155,7 @@ class Place:
         values["generation"] += 1
         values["write_id"] = f"{values['generation']:032x}"
         values["writes"] = (*before.writes, before.write_id)
-        self.store.compare_and_swap("production", before, Channel(**values))
+        self.store.compare_and_swap("production", before, Channel(**values).signed(None))
 
     def reindex(self, **options: Any) -> Reindexed:
         settings = LENIENT | options.pop("settings", {})

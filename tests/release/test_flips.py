@@ -18,7 +18,7 @@ from perennial.release.materialise import materialise
 from perennial.release.publish import promote, read_checked_channel
 from perennial.release.verify import verify_store
 
-KEY = b"without a key nothing tells one channel from another"
+KEY = b"a key"
 PARTS = ["model.safetensors", "tokenizer.json", "quantizer.faiss", "segment-0000.faiss"]
 PARTS += ["segment-0000.parquet", "segment-0000.tombstones.npy", "queries.parquet", "vectors.npy"]
 
@@ -115,12 +115,15 @@ def test_in_a_manifest(place, release):
     assert verify_store(store, key=KEY) == []
 
 
-def test_in_a_channel(place, release):
+@pytest.mark.parametrize("key", [None, KEY], ids=["with its checksum", "signed"])
+def test_in_a_channel(key, place, release):
     store, flip_bit = place
+    written = store.read_channel("production")
+    store.compare_and_swap("production", written, written.signed(key))
     size = len(store.read_channel("production").to_bytes())
     for position in [*range(0, size, 37), size - 2]:
         flip_bit(channel_key("production"), position)
         with pytest.raises(IntegrityError, match="channel production"):
-            read_checked_channel(store, "production", key=KEY)
+            read_checked_channel(store, "production", key=key)
         flip_bit(channel_key("production"), position)
-    assert read_checked_channel(store, "production", key=KEY).stable == release.release_id
+    assert read_checked_channel(store, "production", key=key).stable == release.release_id

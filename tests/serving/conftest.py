@@ -60,7 +60,7 @@ def swap(store: LocalStore) -> Callable[[str], None]:
             stable=release_id,
             mask=None,
         )
-        store.compare_and_swap("production", current, after)
+        store.compare_and_swap("production", current, after.signed(None))
 
     return swap
 
