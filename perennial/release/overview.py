@@ -38,6 +38,8 @@ def show(view: dict[str, Any], console: Console) -> None:
         console.print(f"{view['name']} serves nothing yet; run `perennial bootstrap`.")
     else:
         console.print(f"{view['name']} serves {channel['stable']} (move {channel['generation']})")
+        if any(row["bridge"] for row in view["releases"] if row["role"] == "stable"):
+            console.print("it is bridged: a new encoder asks the index of the one before it")
         last = channel["history"][-1] if channel["history"] else None
         if last:
             console.print(Text(f"since {last['at']}, by {last['who']}: {last['why']}"))
@@ -59,7 +61,7 @@ def show(view: dict[str, Any], console: Console) -> None:
         for column in table.columns:
             column.no_wrap = True  # people copy ids
         for row in view["releases"]:
-            role = " ".join(filter(None, (row["role"], "bridged" if row["bridge"] else None)))
+            role = row["role"] or ("bridged" if row["bridge"] else "")
             cells = [row["release_id"], role, (row["lineage"] or "")[7:15]]
             cells += [_minute(row["created_at"])[5:] or "damaged", str(row["documents"] or "")]
             dead = "" if row["dead_share"] is None else f"{row['dead_share']:.1%}"

@@ -131,7 +131,7 @@ def test_an_encoder_of_another_dimension_is_refused(
     ("dimension", "metric", "problem"),
     [
         (8, faiss.METRIC_INNER_PRODUCT, "8 dimensions"),
-        (DIMENSION, faiss.METRIC_L2, "metric number 1"),
+        (DIMENSION, faiss.METRIC_L2, "metric 1"),
     ],
 )
 def test_a_segment_of_another_dimension_or_metric_is_refused(
