@@ -132,6 +132,8 @@ class Gate(Section):
     judged_gap: Share
     min_ann_recall: Share
     min_coverage: Share
+    min_self_retrieval: Share
+    max_imbalance: Positive
     min_effective_rank: Positive
     review: Literal["auto", "required"]
 

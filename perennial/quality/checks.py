@@ -12,6 +12,8 @@ from perennial.quality.metrics import TITLES
 HEALTH = {  # sentence, and how its figure is written
     "ann_recall@10": ("The index finds {} of what exact search finds in the top 10", ".1%"),
     "coverage": ("The index holds {} of the catalogue", ".1%"),
+    "self_retrieval": ("{} of sampled documents are found by their own vector", ".1%"),
+    "imbalance": ("The index's lists are uneven by {} (1 is even)", ".2f"),
     "effective_rank": ("The embeddings have an effective rank of {}", ".1f"),
 }
 
@@ -114,18 +116,28 @@ def evidence_of_labels(
 
 
 def threshold(
-    health: Mapping[str, Any], name: str, bound: float, comparison: Mapping[str, Any]
+    health: Mapping[str, Any],
+    name: str,
+    bound: float,
+    comparison: Mapping[str, Any],
+    *,
+    is_most: bool = False,
 ) -> Check:
-    """A health figure against the least it may be; unknown where it was not measured."""
+    """A health figure against the least, or most, it may be; unknown where it was not measured."""
     if name not in health:
         raise BadInput(f"comparison.json has no health.{name}; run the stage index again.")
     value = health[name] if _is_number(health[name]) else None
     # Coverage and recall are shares of counts: a bound of 1 must not fall to rounding.
-    holds = None if value is None else value >= bound - 1e-9
-    verdict = {True: "enough", False: "too little", None: "not measured"}[holds]
+    sign = -1 if is_most else 1
+    holds = None if value is None else sign * value >= sign * bound - 1e-9
+    wrong = "too much" if is_most else "too little"
+    verdict = {True: "within it" if is_most else "enough", False: wrong, None: "not measured"}[
+        holds
+    ]
+    asked = "at most" if is_most else "at least"
     words, style = HEALTH[name]
     figure = "an unknown share" if value is None else format(value, style)
-    sentence = f"{words.format(figure)}; at least {bound:{style}} is asked: {verdict}."
+    sentence = f"{words.format(figure)}; {asked} {bound:{style}} is asked: {verdict}."
     n = int(comparison.get("queries", 0))
     return Check(Evidence(name, value, None, None, n, bound, holds), sentence)
 

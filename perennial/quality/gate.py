@@ -8,8 +8,8 @@ Every check ends in holds, fails, or unknown, and reads an interval [low, high] 
                   holds: low >= -max_loss      fails: high < -max_loss       else unknown
     against the   candidate - lexical of the gate's metric
     lexical one   holds: low >= -max_lexical_loss   fails: high < -max_lexical_loss   else unknown
-    health        ANN recall, coverage, effective rank: holds at their bound, fails below it,
-                  unknown where it was not measured
+    health        ANN recall, coverage, self-retrieval, effective rank: holds at their bound, fails
+                  below it; imbalance of the lists fails above it; unknown where it was not measured
     evidence      at least min_queries queries; of each system's top 10 at least min_judged judged;
                   no more than judged_gap between the candidate's share and another's:
                   holds or unknown, never fails
@@ -47,6 +47,8 @@ def gate(
     judged_gap: float,
     min_ann_recall: float,
     min_coverage: float,
+    min_self_retrieval: float,
+    max_imbalance: float,
     min_effective_rank: float,
 ) -> Decision:
     """comparison.json's value to a Decision by the rule above; raises BadInput if a part lacks."""
@@ -55,10 +57,13 @@ def gate(
             f"comparison.json has format_version {comparison.get('format_version')!r}; this gate "
             "reads 1: evaluate again."
         )
+    measured = _part(comparison, "health")
     health = [
-        threshold(_part(comparison, "health"), "ann_recall@10", min_ann_recall, comparison),
-        threshold(_part(comparison, "health"), "coverage", min_coverage, comparison),
-        threshold(_part(comparison, "health"), "effective_rank", min_effective_rank, comparison),
+        threshold(measured, "ann_recall@10", min_ann_recall, comparison),
+        threshold(measured, "coverage", min_coverage, comparison),
+        threshold(measured, "effective_rank", min_effective_rank, comparison),
+        threshold(measured, "self_retrieval", min_self_retrieval, comparison),
+        threshold(measured, "imbalance", max_imbalance, comparison, is_most=True),
     ]
     labels = list(
         evidence_of_labels(
@@ -99,7 +104,7 @@ def _summed_up(differences: list[Check], health: list[Check]) -> list[str]:
             f"is ruled out; the nearest to it is {TITLES.get(nearest.name, nearest.name)} "
             f"[{nearest.low:+.3f}, {nearest.high:+.3f}]."
         )
-    recall, coverage, rank = (check.evidence.value or 0.0 for check in health)
+    recall, coverage, rank = (check.evidence.value or 0.0 for check in health[:3])
     return [
         *reasons,
         lexical.reason,

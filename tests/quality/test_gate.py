@@ -24,6 +24,8 @@ BOUNDS = {
     "judged_gap": 0.05,
     "min_ann_recall": 0.95,
     "min_coverage": 1.0,
+    "min_self_retrieval": 0.95,
+    "max_imbalance": 10.0,
     "min_effective_rank": 16.0,
 }
 
@@ -41,7 +43,8 @@ def a_comparison() -> dict:
         "confidence": 0.95,
         "differences": {"candidate-champion": better, "candidate-lexical": copy.deepcopy(better)},
         "judged": {"lexical": 0.12, "champion": 0.11, "candidate": 0.13},
-        "health": {"ann_recall@10": 0.99, "coverage": 1.0, "effective_rank": 90.0},
+        "health": {"ann_recall@10": 0.99, "coverage": 1.0, "effective_rank": 90.0}
+        | {"self_retrieval": 1.0, "imbalance": 1.2},
     }
 
 
@@ -136,7 +139,14 @@ def test_thin_or_unequal_labels_are_inconclusive_and_never_a_rejection(value, ch
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("ann_recall@10", 0.9), ("coverage", 0.999), ("effective_rank", 3.0)]
+    ("name", "value"),
+    [
+        ("ann_recall@10", 0.9),
+        ("coverage", 0.999),
+        ("effective_rank", 3.0),
+        ("self_retrieval", 0.9),
+        ("imbalance", 11.0),
+    ],
 )
 def test_an_unhealthy_index_is_rejected_even_with_a_gain_or_without_labels(name, value):
     comparison = a_comparison()
@@ -145,7 +155,7 @@ def test_an_unhealthy_index_is_rejected_even_with_a_gain_or_without_labels(name,
         decision = decide(comparison | {"queries": queries})
         assert decision.outcome == "reject"
         assert len(decision.reasons) == 1
-        assert "too little" in decision.reasons[0]
+        assert re.search("too (little|much)", decision.reasons[0])
 
 
 @pytest.mark.parametrize("unmeasured", [None, float("nan")])

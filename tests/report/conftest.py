@@ -87,6 +87,7 @@ def _compared() -> tuple[dict, dict, list[float]]:
             "coverage": 1.0,
             "effective_rank": 141.2,
             "self_retrieval": 0.98,
+            "imbalance": 1.3,
             "variance_mean": 0.0038,
             "mean_similarity": 0.041,
         },
@@ -105,6 +106,8 @@ def _compared() -> tuple[dict, dict, list[float]]:
         judged_gap=0.05,
         min_ann_recall=0.95,
         min_coverage=1.0,
+        min_self_retrieval=0.95,
+        max_imbalance=10.0,
         min_effective_rank=16,
     )
     gains = systems["candidate"]["ndcg@10"] - systems["champion"]["ndcg@10"]
