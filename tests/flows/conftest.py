@@ -37,6 +37,8 @@ LENIENT: dict[str, dict[str, Any]] = {
         "judged_gap": 1.0,
         "min_ann_recall": 0.0,
         "min_coverage": 0.0,
+        "min_self_retrieval": 0.0,
+        "max_imbalance": 1000.0,
         "min_effective_rank": 0.001,
     }
 }
