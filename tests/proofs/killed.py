@@ -58,6 +58,9 @@ def do_forget(root, store, *doc_ids, day=1):
     )
 
 
+# Before each request is after the one before: every second step shows every state that the store
+# can be left in. A forgetting takes hundreds: of those every third is tried.
+STRIDES = {"reindex": 2, "sweep": 2, "forget": 6}
 WORK = {"reindex": do_reindex, "sweep": do_sweep, "forget": do_forget}
 
 
@@ -77,9 +80,12 @@ def main():
         shutil.copytree(root, copy)
         work(copy, store, *arguments)
 
-    # Before each request is after the one before: every state that the store can be left in.
     die_at_every_request(
-        open_s3(bucket, prefix), lambda each: open_s3(bucket, each), "graves", on_a_copy, stride=2
+        open_s3(bucket, prefix),
+        lambda each: open_s3(bucket, each),
+        "graves",
+        on_a_copy,
+        stride=STRIDES[mode],
     )
 
 
