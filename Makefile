@@ -8,10 +8,10 @@ demo: .venv/.installed-$(DEVICE)      ## the whole loop on real text: first cham
 	PERENNIAL_HOME=demo $(BIN)/python -m flows.demo
 
 test: .venv/.installed-$(DEVICE)      ## every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 check: .venv/.installed-$(DEVICE)     ## lint, types, import contracts, fast tests
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/python -m pytest -m "not slow" -q
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/python -m pytest -n 2 -m "not slow" -q
 
 bench-loop: .venv/.installed-$(DEVICE)  ## time, memory and quality of `make demo`, against the bounds
 	$(BIN)/python -m infra.bench.loop
