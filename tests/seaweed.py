@@ -106,11 +106,13 @@ def _start(weed: str, folder: Path, stack: ExitStack) -> S3Server | None:
     data.mkdir()
     command = [weed, "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
     command += [f"-master.port={master}", "-master.volumeSizeLimitMB=64", "-master.telemetry=false"]
-    command += [f"-volume.port={volume}", "-volume.max=0", "-volume.preStopSeconds=0"]
+    command += [f"-volume.port={volume}", "-volume.max=1000", "-volume.preStopSeconds=0"]
     command += [f"-filer.port={filer}", "-s3", f"-s3.port={s3}", "-s3.port.iceberg=0"]
     command += ["-s3.port.lance=0", "-s3.iam=false", "-s3.autoCreateBucket=false"]
     command += [f"-s3.config={folder / 's3.json'}"]
     environment = os.environ | {"WEED_S3_SSE_KEK": secrets.token_hex(32), "GOMAXPROCS": "2"}
+    # Each bucket would take seven volumes at once, and a hundred tests all that there may be.
+    environment["WEED_MASTER_VOLUME_GROWTH_COPY_1"] = "1"
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=log, cwd=folder, env=environment, preexec_fn=_die_with_us

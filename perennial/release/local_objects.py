@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from stat import S_ISREG
 
 from perennial.model.digest import file_digest
 from perennial.release.durable import (
@@ -63,7 +64,11 @@ class LocalObjects:
         """The object's bytes, None where it is not there."""
         path = self._object(digest)
         with usable(self.root):
-            return path.stat().st_size if path.is_file() else None
+            try:
+                about = path.stat()
+            except FileNotFoundError:  # not there, or swept a moment ago
+                return None
+            return about.st_size if S_ISREG(about.st_mode) else None
 
     def sizes(self, digests: Iterable[str]) -> dict[str, int | None]:
         """The sizes of many objects, None for each that is not there."""
@@ -109,10 +114,9 @@ class LocalObjects:
             remove_durably(self._object(digest))
 
     def _is_kept(self, digest: str, size: int, *, read: bool) -> bool:
-        path = self._object(digest)
-        if not path.is_file() or path.stat().st_size != size:
+        if self.size(digest) != size:
             return False
-        return not read or file_digest(path) == digest
+        return not read or file_digest(self._object(digest)) == digest
 
     def _blocks(self, digest: str) -> Iterator[bytes]:
         path = self._object(digest)
