@@ -157,6 +157,7 @@ class Lineage:
             health={},
             provenance={},
             created_at=self.now(),
+            is_given=True,
         )
         promote_reindexed(
             self.store,

@@ -114,6 +114,22 @@ def link_atomically(source: Path, path: Path, check: Iterable[bytes]) -> bool:
     return True
 
 
+def link_durably(source: Path, path: Path, check: Iterable[bytes], *, mode: int) -> bool:
+    """The same for good: bytes and name survive a power cut, and both names have the mode."""
+    make_folder(path.parent)
+    source.chmod(mode)
+    os.utime(source)  # its age is that of its new name
+    descriptor = os.open(source, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    if not link_atomically(source, path, check):
+        return False
+    sync_folder(path.parent)
+    return True
+
+
 def temporary_beside(path: Path) -> Path:
     """A new hidden name in the same folder, which everybody knows as unfinished work."""
     return path.with_name(f".{path.name}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")

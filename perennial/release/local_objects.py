@@ -10,6 +10,7 @@ from perennial.model.digest import file_digest
 from perennial.release.durable import (
     READ_ONLY,
     link_atomically,
+    link_durably,
     remove_durably,
     sync_folder,
     usable,
@@ -28,11 +29,17 @@ class LocalObjects:
         self.root = root
 
     def put_file(
-        self, path: Path, *, digest: str | None = None, progress: Progress = silent
+        self,
+        path: Path,
+        *,
+        digest: str | None = None,
+        progress: Progress = silent,
+        is_given: bool = False,
     ) -> tuple[str, int]:
         """Keep the file's bytes as an object: (digest, bytes); IntegrityError if they are others.
 
-        Without a digest an object that rotted is healed.
+        Without a digest an object that rotted is healed. A file that is given away, which nobody
+        writes to any more, becomes the object itself where the file system allows it.
         """
         size = path.stat().st_size
         found = digest or file_digest(path)
@@ -41,7 +48,12 @@ class LocalObjects:
             if self._is_kept(found, size, read=digest is None):
                 sync_folder(there.parent)  # its writer may not have come that far
                 progress(size)
-            else:
+            elif not (
+                is_given
+                and link_durably(
+                    path, there, _told(file_blocks(path, found, CHANGED), progress), mode=READ_ONLY
+                )
+            ):
                 blocks = _told(file_blocks(path, found, CHANGED), progress)
                 write_durably(there, blocks, mode=READ_ONLY)
         return found, size

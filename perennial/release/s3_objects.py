@@ -27,11 +27,16 @@ class S3Objects:
         self._workers = workers
 
     def put_file(
-        self, path: Path, *, digest: str | None = None, progress: Progress = silent
+        self,
+        path: Path,
+        *,
+        digest: str | None = None,
+        progress: Progress = silent,
+        is_given: bool = False,
     ) -> tuple[str, int]:
         """Keep the file's bytes as an object: (digest, bytes); IntegrityError if they are others.
 
-        Without a digest an object that rotted is healed.
+        Without a digest an object that rotted is healed; `is_given` changes nothing here.
         """
         size = path.stat().st_size
         found = digest or file_digest(path)

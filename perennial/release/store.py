@@ -58,13 +58,19 @@ class Store(Protocol):
         """Where it is, for people; never with a key in it."""
 
     def put_file(
-        self, path: Path, *, digest: str | None = None, progress: Progress = silent
+        self,
+        path: Path,
+        *,
+        digest: str | None = None,
+        progress: Progress = silent,
+        is_given: bool = False,
     ) -> tuple[str, int]:
         """Keep the file's bytes as an object: (digest, bytes).
 
         With the digest that the caller computed, an object of the right size is left as it is;
-        without one it is read, and healed where it rotted. Raises IntegrityError where the file
-        does not have the digest; nothing is stored then.
+        without one it is read, and healed where it rotted. A file that is given away, which nobody
+        writes to any more, may become the object itself. Raises IntegrityError where the file does
+        not have the digest; nothing is stored then.
         """
 
     def put_bytes(self, data: bytes) -> tuple[str, int]:

@@ -44,11 +44,13 @@ def publish_successor(
     created_at: datetime,
     key: bytes | None = None,
     say: Say = say_nothing,
+    is_given: bool = False,
 ) -> Manifest:
     """Publish the parent's encoder with an index folder that holds index.json and new files only.
 
     Files that the folder does not hold are the parent's: they are neither read nor copied, only
-    looked up. Without `references` the parent's stay. Run again, it is the same release.
+    looked up. Without `references` the parent's stay. Run again, it is the same release. With
+    `is_given` the new files may become the store's own: nobody may write to them any more.
     """
     successor = describe_successor(
         parent,
@@ -60,7 +62,7 @@ def publish_successor(
         continues=parent.release_id,
         created_at=created_at,
     )
-    return publish_described(store, successor, key=key, say=say)
+    return publish_described(store, successor, key=key, say=say, is_given=is_given)
 
 
 def describe_successor(
@@ -113,7 +115,12 @@ def describe_successor(
 
 
 def publish_described(
-    store: Store, successor: Successor, *, key: bytes | None = None, say: Say = say_nothing
+    store: Store,
+    successor: Successor,
+    *,
+    key: bytes | None = None,
+    say: Say = say_nothing,
+    is_given: bool = False,
 ) -> Manifest:
     """Write a pending note, the new objects, then the manifest; raises IntegrityError.
 
@@ -132,7 +139,9 @@ def publish_described(
             f"objects, first {missing[0]}; restore them, or publish a whole release"
         )
     with ThreadPoolExecutor(_WRITERS) as writers:
-        for _ in writers.map(lambda item: store.put_file(item[1], digest=item[0]), fresh.items()):
+        for _ in writers.map(
+            lambda item: store.put_file(item[1], digest=item[0], is_given=is_given), fresh.items()
+        ):
             pass
     store.write_manifest(manifest)
     store.clear_pending(manifest.release_id)

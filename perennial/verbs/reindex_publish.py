@@ -57,6 +57,7 @@ def publish_side(
         provenance=base.provenance(provenance),
         created_at=now,
         key=key,
+        is_given=True,
         say=say,
     )
     carried = base.manifest.objects()

@@ -144,3 +144,24 @@ def test_objects_tell_their_size_and_when_they_were_written(store, source):
     assert {each.digest: each.bytes for each in found}[digest] == size
     assert all(before < each.modified <= datetime.now(UTC) + timedelta(seconds=1) for each in found)
     assert store.sizes([digest, NOWHERE]) == {digest: size, NOWHERE: None}
+
+
+def test_a_file_that_is_given_away_becomes_the_object_without_a_copy(store, tmp_path):
+    given = tmp_path / "given"
+    given.write_bytes(b"new vectors")
+    digest, size = store.put_file(given, digest=file_digest(given), is_given=True)
+    there = object_path(store, digest)
+    assert (size, store.read(digest)) == (11, b"new vectors")
+    assert there.stat().st_ino == given.stat().st_ino
+    assert there.stat().st_mode & 0o222 == 0
+    given.unlink()
+    assert store.read(digest) == b"new vectors"
+
+
+def test_a_file_that_is_given_away_with_another_digest_is_refused(store, tmp_path):
+    given = tmp_path / "given"
+    given.write_bytes(b"changed since")
+    with pytest.raises(IntegrityError, match="changed while it was published"):
+        store.put_file(given, digest=NOWHERE, is_given=True)
+    assert store.digests() == []
+    assert not list(store.root.rglob("*.tmp"))
