@@ -7,7 +7,7 @@ from perennial.quality.decision import Decision
 from perennial.release.moves import read_checked_channel, read_kept
 from perennial.workspace import signing_key
 from tasks.registry import point_aliases, tag_version, version_of
-from tasks.releases import candidate_id
+from tasks.releases import candidate_id, serving_id
 from tasks.run import Run
 from tasks.step import step
 from tasks.tracking import tracker
@@ -27,6 +27,10 @@ def mirror(run: Run, decision: Decision) -> None:
                 manifest = read_kept(run.store, release_id, key=signing_key())
                 lineages[release_id] = manifest.lineage
         point_aliases(client, champion=channel.stable, candidate=rolling_out, lineages=lineages)
+    serving = serving_id(run)
+    if serving is not None:
+        client.set_tag(run.tracked, "serves", serving)
     registered = (run.workspace.work("register") / "candidate.json").exists()
     if registered and (version := version_of(client, candidate_id(run))) is not None:
-        tag_version(client, str(version.version), {"decision": decision.outcome})
+        tags = {"decision": decision.outcome} | ({"serves": serving} if serving else {})
+        tag_version(client, str(version.version), tags)

@@ -53,9 +53,14 @@ def register(run: Run, decision: Decision) -> str:
         },
         page=_review_page(decision, release_id, gate_digest),
     )
-    about = {"release_id": release_id, "version": version, "gate": gate_digest}
+    about = {
+        "release_id": release_id,
+        "lineage": manifest.lineage,
+        "version": version,
+        "gate": gate_digest,
+    }
     run.note("register", "candidate", about)
-    show_release(release_id, {**about, "model": MODEL, "lineage": manifest.lineage, **origin})
+    show_release(release_id, {**about, "model": MODEL, **origin})
     get_run_logger().info("published %s, registered as %s version %s", release_id, MODEL, version)
     return release_id
 

@@ -1,5 +1,9 @@
-"""The two releases that a retrain compares, in memory."""
+"""The two releases that a retrain compares, in memory, and the one that serves in the end."""
 
+from perennial.errors import BadInput
+from perennial.release.forgotten import today
+from perennial.release.moves import existing_channel, read_kept
+from perennial.release.served import served
 from perennial.serving.loaded import LoadedRelease, load_release
 from perennial.workspace import signing_key
 from tasks.run import Run
@@ -10,8 +14,26 @@ def candidate_id(run: Run) -> str:
     return str(run.read("work/register/candidate.json")["release_id"])
 
 
+def serving_id(run: Run) -> str | None:
+    """The release that the swap made stable: the candidate, or what continues it; None before."""
+    path = "work/swap/release.json"
+    return str(run.read(path)["serves"]) if (run.workspace.root / path).exists() else None
+
+
 def both_releases(run: Run) -> tuple[LoadedRelease, LoadedRelease]:
-    """The snapshot's champion and this run's candidate, from the store and verified."""
+    """The champion and this run's candidate, from the store and verified."""
     cache, key = run.places.cache, signing_key()
-    champion = load_release(run.store, run.champion_id, cache, key=key)
-    return champion, load_release(run.store, candidate_id(run), cache, key=key)
+    champion = load_release(run.store, _kept_champion(run), cache, key=key)
+    return champion, load_release(run.store, today(run.store, candidate_id(run)), cache, key=key)
+
+
+def _kept_champion(run: Run) -> str:
+    """The snapshot's champion; where a sweep took it, the release that its reindexes made of it."""
+    champion, key = today(run.store, run.champion_id), signing_key()
+    try:
+        return read_kept(run.store, champion, key=key).release_id
+    except BadInput:
+        channel = existing_channel(run.store, run.channel, key=key)
+        if not served(run.store, channel, key=key).is_full(run.champion_lineage):
+            raise
+        return channel.stable

@@ -44,6 +44,11 @@ class Run:
         """The release that was stable when the snapshot was taken."""
         return str(self.read("snapshot/champion/manifest.json")["release_id"])
 
+    @property
+    def champion_lineage(self) -> str:
+        """Its encoder, which stays the champion's however often it is reindexed meanwhile."""
+        return str(self.read("snapshot/champion/manifest.json")["lineage"])
+
     def read(self, path: str) -> dict[str, Any]:
         """A JSON file of the workspace."""
         return dict(json.loads((self.workspace.root / path).read_text()))

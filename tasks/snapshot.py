@@ -10,6 +10,7 @@ from prefect.logging import get_run_logger
 from perennial.params import load_params
 from perennial.release.open import open_store
 from perennial.release.publish import read_checked_channel
+from perennial.release.served import served
 from perennial.verbs.snapshot import take_snapshot
 from perennial.workspace import Places, Workspace, signing_key
 from tasks.seconds import add_rooms, add_wall
@@ -61,7 +62,9 @@ def snapshot(params: Path, channel: str, *, fresh: bool) -> Workspace:
 
 
 def _begun(places: Places, params: Path, channel: str) -> Workspace | None:
-    serving = read_checked_channel(open_store(places.store), channel, key=signing_key())
-    if serving is None:
+    store, key = open_store(places.store), signing_key()
+    found = read_checked_channel(store, channel, key=key)
+    if found is None:
         return None
-    return unfinished(places.runs, serving, recipe_digest=recipe(checkout(), params))
+    serving = served(store, found, key=key)
+    return unfinished(places.runs, found, serving, recipe_digest=recipe(checkout(), params))

@@ -6,21 +6,25 @@ from typing import Any
 
 from perennial.errors import BadInput, IntegrityError, PlaceUnusable, Refused
 from perennial.release.channel import Channel
+from perennial.release.served import Served
 from perennial.workspace import Workspace
 from tasks.notes import write_json
 from tasks.workspace import recipe
 
 
-def unfinished(runs: Path, channel: Channel, *, recipe_digest: str) -> Workspace | None:
+def unfinished(
+    runs: Path, channel: Channel, serving: Served, *, recipe_digest: str
+) -> Workspace | None:
     """The newest workspace of these params and this code that has not ended, None without one.
 
     Ended are those with a report, those whose input or candidate was refused, and those whose
-    champion no longer serves, unless it is their own candidate that serves in its place.
+    champion's encoder no longer serves, unless it is their own candidate's that serves in its
+    place. A reindex changes no encoder, and so ends nothing.
     """
     found = [Workspace(path.parent) for path in runs.glob("[!.]*/params.yaml")]
     found.sort(key=lambda workspace: workspace.params.stat().st_mtime_ns, reverse=True)
     for workspace in found:
-        if not _has_ended(workspace, channel) and recipe(workspace.root) == recipe_digest:
+        if not _has_ended(workspace, channel, serving) and recipe(workspace.root) == recipe_digest:
             return workspace
     return None
 
@@ -38,27 +42,24 @@ def forget_failure(workspace: Workspace) -> None:
     _mark(workspace).unlink(missing_ok=True)
 
 
-def _has_ended(workspace: Workspace, channel: Channel) -> bool:
+def _has_ended(workspace: Workspace, channel: Channel, serving: Served) -> bool:
     summary = workspace.work("report") / "summary.json"
     if summary.exists() or _mark(workspace).exists():
         return True
-    candidate = _field(workspace.work("register") / "candidate.json", "release_id")
-    champion = _field(workspace.snapshot / "snapshot.json", "champion")
-    if _is_continued(channel, candidate):
+    note = workspace.work("register") / "candidate.json"
+    candidate, made = _field(note, "release_id"), _field(note, "lineage")
+    # What the snapshot froze: the store may have swept that release since.
+    champion = _field(workspace.snapshot / "champion" / "manifest.json", "lineage")
+    if candidate == channel.stable or (made != champion and serving.is_full(made)):
         return False
     # A candidate that served and does not any more was rolled back: it must not come again.
-    if candidate in {move.to for move in channel.history}:
+    was_served = any(
+        move.to == candidate or (move.lineage is not None and move.lineage == made != champion)
+        for move in channel.history
+    )
+    if was_served and (made is None or serving.lineage != made):
         return True
-    return not _is_continued(channel, champion)
-
-
-def _is_continued(channel: Channel, release_id: str | None) -> bool:
-    """True where stable is this release, or what reindexes made of it: the same encoder."""
-    if release_id == channel.stable:
-        return True
-    lineages = {move.to: move.lineage for move in channel.history}
-    served = lineages.get(channel.stable)
-    return served is not None and lineages.get(release_id or "") == served
+    return not (serving.is_full(champion) or serving.is_bridge(champion))
 
 
 def _mark(workspace: Workspace) -> Path:

@@ -11,6 +11,7 @@ from perennial.quality.decision import Decision
 from perennial.report.view import ReportView
 from tasks.examples import gained_and_lost, titles
 from tasks.provenance import provenance
+from tasks.releases import serving_id
 from tasks.run import Run
 from tasks.seconds import seconds_of
 
@@ -46,6 +47,7 @@ def gather(
         releases={
             "champion": run.champion_id,
             **({"candidate": candidate["release_id"]} if candidate else {}),
+            **({"serves": serving} if (serving := serving_id(run)) else {}),
         },
         lineage={**provenance(run), "parent": run.champion_id},
         seconds={step: spent["wall"] for step, spent in seconds.items()},

@@ -13,6 +13,7 @@ import yaml
 from mlflow import MlflowClient
 
 from perennial.release.verify import verify_store
+from perennial.serving.loaded import load_release
 from tasks.registry import MODEL
 
 from .conftest import CHECKOUT, LENIENT, wait_for
@@ -105,6 +106,8 @@ def test_a_retrain_during_which_the_champion_was_reindexed_swaps_in_todays_catal
     retrain = company.start()
     note = "work/register/candidate.json"
     wait_for(lambda: bool(company.find(note)), seconds=240, what="a registered candidate")
+    before = pq.read_table(company.home / "source" / "catalogue.parquet").to_pylist()
+    gone, text_of_new = before[-1]["doc_id"], before[1]["text"]
     edit(company, amended)
     code, said = run(company)
     assert code == 0 and company.stable() != company.champion, said
@@ -120,8 +123,17 @@ def test_a_retrain_during_which_the_champion_was_reindexed_swaps_in_todays_catal
     assert manifest["parent"] == about["release_id"]
     assert manifest["catalogue"]["documents"] == 150
     assert "1 added, 1 changed, 1 removed since its snapshot" in said
+    serves = load_release(company.store, company.stable(), company.home / "reader")
+    assert "doc-new" in serves.index.doc_ids() and gone not in serves.index.doc_ids()
+    (answer,) = serves.search_many([text_of_new], 3)
+    assert "doc-new" in {hit.doc_id for hit in answer.hits}
     alias = client.get_model_version_by_alias(MODEL, "champion")
     assert str(alias.version) == str(about["version"]), "the encoder is the same model"
+    assert alias.tags["release_id"] == about["release_id"], "the one that was reviewed"
+    assert alias.tags["serves"] == company.stable()
+    assert client.get_run(alias.run_id).data.tags["serves"] == company.stable()
+    (page,) = company.find("work/report/report.html")
+    assert about["release_id"] in page.read_text() and company.stable() in page.read_text()
     code, said = run(company)
     assert code == 0 and "nothing to do" in said
 

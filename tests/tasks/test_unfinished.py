@@ -8,6 +8,7 @@ import pytest
 
 from perennial.errors import BadInput, IntegrityError, PlaceUnusable, Refused
 from perennial.release.channel import Channel
+from perennial.release.served import Served
 from perennial.release.transitions import Signed, promoted, rolled_back
 from perennial.workspace import Workspace
 from tasks.notes import write_json
@@ -15,7 +16,9 @@ from tasks.unfinished import forget_failure, mark_failed, unfinished
 from tasks.workspace import checkout, prepare_workspace, recipe
 
 FIRST, CANDIDATE, OTHER = (f"rel-{digit * 12}" for digit in "abc")
-SAID = {"lineage": None, "why": "", "by": Signed(at="2026-01-05T12:00:00Z", who="", write_id="w")}
+OLD, NEW, THIRD = (f"sha256:{digit * 64}" for digit in "123")
+LINEAGES = {FIRST: OLD, CANDIDATE: NEW, OTHER: THIRD}
+SAID = {"why": "", "by": Signed(at="2026-01-05T12:00:00Z", who="", write_id="w")}
 
 
 @pytest.fixture
@@ -32,6 +35,8 @@ def begin(tmp_path: Path, params: Path):
     def begin(snapshot: str = "sha256:01", *, champion: str = FIRST) -> Workspace:
         def take_snapshot(folder: Path) -> str:
             write_json(folder / "snapshot.json", {"champion": champion, "digest": snapshot})
+            about = {"release_id": champion, "lineage": LINEAGES[champion]}
+            write_json(folder / "champion" / "manifest.json", about)
             return snapshot
 
         workspace = prepare_workspace(tmp_path / "runs", tmp_path / "cache", params, take_snapshot)
@@ -44,18 +49,24 @@ def begin(tmp_path: Path, params: Path):
 
 @pytest.fixture
 def find(tmp_path: Path, params: Path):
-    def find(channel: Channel) -> Workspace | None:
-        return unfinished(tmp_path / "runs", channel, recipe_digest=recipe(checkout(), params))
+    def find(channel: Channel, *, over: str | None = None) -> Workspace | None:
+        """`over` is the encoder whose index is served over a bridge."""
+        lineage = channel.history[-1].lineage
+        serving = Served(channel.stable, lineage, over or lineage)
+        digest = recipe(checkout(), params)
+        return unfinished(tmp_path / "runs", channel, serving, recipe_digest=digest)
 
     return find
 
 
-def to(release_id: str, channel: Channel | None = None) -> Channel:
-    return promoted(channel, release_id, name="production", **SAID)
+def to(release_id: str, channel: Channel | None = None, *, lineage: str | None = None) -> Channel:
+    lineage = lineage or LINEAGES[release_id]
+    return promoted(channel, release_id, name="production", lineage=lineage, **SAID)
 
 
 def register(workspace: Workspace) -> None:
-    write_json(workspace.work("register") / "candidate.json", {"release_id": CANDIDATE})
+    about = {"release_id": CANDIDATE, "lineage": NEW}
+    write_json(workspace.work("register") / "candidate.json", about)
 
 
 def test_the_newest_that_has_not_ended_is_continued(begin, find):
@@ -75,25 +86,44 @@ def test_a_kill_between_swap_and_report_is_continued_though_the_champion_is_anot
 
 def test_a_candidate_that_was_rolled_back_never_comes_again(begin, find):
     register(begin())
-    back = rolled_back(to(CANDIDATE, to(FIRST)), FIRST, **SAID)
+    back = rolled_back(to(CANDIDATE, to(FIRST)), FIRST, lineage=OLD, **SAID)
     assert find(back) is None
 
 
 def test_a_reindex_of_the_champion_or_of_the_candidate_ends_no_retrain(begin, find):
-    old, new = SAID | {"lineage": "sha256:old"}, SAID | {"lineage": "sha256:new"}
-
-    def to_lineage(release_id, channel, said):
-        return promoted(channel, release_id, name="production", **said)
-
-    first = to_lineage(FIRST, None, old)
-    workspace = begin(champion=FIRST)
-    reindexed = to_lineage(OTHER, first, old)
+    workspace = begin()
+    before = to("rel-ffffffffffff", lineage=OLD)
+    reindexed = to("rel-eeeeeeeeeeee", to(FIRST, before), lineage=OLD)
+    assert find(reindexed) == workspace
+    for number in range(300):  # days of reindexes: the history knows the first champion no more
+        reindexed = to(f"rel-{number:012x}", reindexed, lineage=OLD)
+    assert FIRST not in {move.to for move in reindexed.history}
     assert find(reindexed) == workspace
     register(workspace)
-    swapped = to_lineage(CANDIDATE, reindexed, new)
-    assert find(to_lineage("rel-dddddddddddd", swapped, new)) == workspace
-    back = rolled_back(swapped, OTHER, **old)
+    swapped = to("rel-dddddddddddd", reindexed, lineage=NEW)  # what continues the candidate
+    assert find(swapped) == workspace
+    back = rolled_back(swapped, reindexed.stable, lineage=OLD, **SAID)
     assert find(back) is None, "it was rolled back, though its champion's encoder serves"
+
+
+def test_a_rollback_away_and_back_to_the_champions_encoder_ends_no_retrain(begin, find):
+    workspace = begin()
+    away = to(OTHER, to(FIRST))
+    assert find(away) is None
+    assert find(rolled_back(away, FIRST, lineage=OLD, **SAID)) == workspace
+
+
+def test_a_bridge_from_the_champion_is_about_to_be_replaced_and_ends_no_retrain(begin, find):
+    workspace = begin()
+    register(workspace)
+    bridged = to("rel-eeeeeeeeeeee", to(FIRST), lineage=NEW)
+    assert find(bridged, over=OLD) == workspace
+    assert find(to("rel-eeeeeeeeeeee", to(FIRST), lineage=NEW), over=THIRD) is None
+
+
+def test_a_snapshot_without_its_manifest_is_left(begin, find):
+    (begin().snapshot / "champion" / "manifest.json").unlink()
+    assert find(to(FIRST)) is None
 
 
 def test_one_whose_champion_serves_no_more_is_left(begin, find):
