@@ -103,9 +103,7 @@ def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable
             search = lexical_search(read_catalogue(places.source))
             release_id, channel = LEXICAL, "production"
         else:
-            searcher = Searcher.open(
-                open_store(places.store), on, places.cache, math.inf, key()
-            )
+            searcher = Searcher.open(open_store(places.store), on, places.cache, math.inf, key())
             search, release_id = release_search(searcher.release), searcher.release.release_id
             channel = on
         log = simulate(
