@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from perennial.errors import Refused
 from perennial.release.canonical import canonical_json, parse_strictly
 from perennial.release.keys import RELEASE_ID
 from perennial.release.parts import STRICT, Digest, ReleaseId
@@ -65,6 +66,16 @@ def left_behind(store: Store) -> set[str]:
     names = (n.removeprefix(FORGOTTEN) for n in store.record_names() if n.startswith(FORGOTTEN))
     records = (read_forgotten(store, name) for name in names)
     return {digest for record in records if record is not None for digest in record.objects}
+
+
+def refuse_forgotten(store: Store, release_id: str) -> None:
+    """Raise Refused where publishing the release would bring a forgotten document back."""
+    record = read_forgotten(store, release_id)
+    if record is not None:
+        raise Refused(
+            f"{release_id} was rewritten as {record.successor}, because a document of it was "
+            "forgotten, and is not published again; start anew: python -m flows.retrain --fresh"
+        )
 
 
 def today(store: Store, release_id: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from perennial.errors import IntegrityError
 from perennial.release.describe import describe
+from perennial.release.forgotten import refuse_forgotten
 from perennial.release.manifest import Manifest
 from perennial.release.moves import promote, promote_reindexed, read_checked_channel, resume
 from perennial.release.pins import announce
@@ -50,6 +51,7 @@ def publish(
         parent=parent,
         created_at=created_at,
     )
+    refuse_forgotten(store, manifest.release_id)
     if key is not None:
         manifest = manifest.signed(key)
     announce(store, manifest.release_id, manifest.objects())

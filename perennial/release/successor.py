@@ -16,6 +16,7 @@ from perennial.release.describe import (
     references_part,
     stored,
 )
+from perennial.release.forgotten import refuse_forgotten
 from perennial.release.manifest import Manifest, read_manifest
 from perennial.release.parts import CataloguePart, Provenance, StoredFile
 from perennial.release.pins import Say, announce, say_nothing
@@ -127,6 +128,7 @@ def publish_described(
     Of the objects that are carried over only their being there, in their size, is checked.
     """
     manifest, fresh = successor.manifest, successor.fresh
+    refuse_forgotten(store, manifest.release_id)
     if key is not None:
         manifest = manifest.signed(key)
     objects = manifest.objects()

@@ -144,6 +144,15 @@ def test_a_document_with_the_same_text_keeps_its_vector(store, serving, tmp_path
     assert "b" in documents(store, store.read_channel("production").stable)
 
 
+def test_what_was_rewritten_is_never_published_again(store, grown, first, publish_tiny):
+    """As a retrain that was killed before the forgetting, and is continued after it, would."""
+    forgets(store, GONE)
+    before = store.digests(), store.release_ids(), store.pending_ids()
+    with pytest.raises(Refused, match="because a document of it was forgotten"):
+        publish_tiny(first)
+    assert (store.digests(), store.release_ids(), store.pending_ids()) == before
+
+
 def test_an_unknown_document_changes_nothing(store, grown):
     before = store.digests(), store.release_ids(), store.read_channel("production")
     done = forgets(store, "nobody")
