@@ -29,7 +29,6 @@ from infra.bench.row import Row, show, show_beside
 from perennial.params import load_params
 
 FULL = Shape()
-SWAP_PAUSE_SECONDS = 0.1  # between the 1,000 swaps, so that all of it ends in a coffee break
 QUICK = Shape(documents=4_000, dimension=64, updates=12, change=40, queries=50, probes=100)
 
 
@@ -144,7 +143,7 @@ def run_growth(home: Path, seed: int, is_quick: bool) -> list[growth.Point]:
 def run_swaps(home: Path, is_quick: bool) -> list[Row]:
     """Swaps under load, and the reader's memory."""
     if not is_quick:
-        return swaps.rows(pause=SWAP_PAUSE_SECONDS)
+        return swaps.rows()
     for name in ("swaps", "memory"):
         (home / name).mkdir()
     return [
