@@ -19,6 +19,7 @@ import numpy as np
 from infra.bench.swap_world import is_right
 from perennial.release.local import LocalStore
 from perennial.serving.memory import give_back
+from perennial.serving.priority import put_queries_first
 from perennial.serving.searcher import Searcher
 
 K = 10
@@ -110,6 +111,7 @@ def main() -> None:
         answer: Any = None
         if name == "open":
             searcher = Searcher.open(LocalStore(store), command["channel"], cache, POLL_SECONDS)
+            put_queries_first()
             reader = Reader(searcher, releases, documents=command["documents"])
         elif name == "memory":
             gc.collect()

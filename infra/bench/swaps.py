@@ -28,9 +28,9 @@ from perennial.release.manifest import Manifest
 
 DOCUMENTS, DIMENSION = 20_000, 128
 MEMORY_DOCUMENTS, TINY_DOCUMENTS = 200_000, 500
-# Between two swaps: four a second, where a reindex comes four times an hour, and where a reader as
-# it comes looks twice a second.
-PAUSE_SECONDS = 0.25
+# Between two swaps: a reader as it comes looks twice a second, so no faster would be seen; a reindex
+# comes four times an hour.
+PAUSE_SECONDS = 0.5
 BLOCKS = 20
 ROOM_BYTES = 2 << 30
 PEAK_SECONDS = 3.0
@@ -39,7 +39,7 @@ PEAK_SECONDS = 3.0
 def rows(
     *, swaps: int = 1000, documents: int = DOCUMENTS, pause: float = PAUSE_SECONDS
 ) -> list[Row]:
-    """All rows; takes about 0.5 s a swap, and a minute more."""
+    """All rows; takes about 0.8 s a swap, and a minute more."""
     with _folder() as folder:
         found = load_rows(folder, swaps=swaps, documents=documents, pause=pause)
     with _folder() as folder:

@@ -15,13 +15,12 @@ import os
 import shutil
 import weakref
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from perennial.errors import IntegrityError, PerennialError
 from perennial.release.durable import temporary_beside, usable, write_atomically
-from perennial.release.folder import READERS, index_json, is_whole, put_in_place
+from perennial.release.folder import index_json, is_whole, mapping, put_in_place
 from perennial.release.manifest import Manifest, read_manifest
 from perennial.release.store import Store
 from perennial.release.trusted import TrustedFiles
@@ -144,18 +143,22 @@ class ReleaseCache:
             shutil.rmtree(building, ignore_errors=True)
 
     def _fetch_missing(self, store: Store, objects: dict[str, int], progress: Fetching) -> None:
-        with ThreadPoolExecutor(READERS) as readers:
-            here = dict(zip(objects, readers.map(self._has, objects), strict=True))
-            missing = [digest for digest in objects if not here[digest]]
-            done, total = 0, sum(objects[digest] for digest in missing)
+        unknown = {d: size for d, size in objects.items() if not self._knows(d)}
+        with mapping(unknown.values()) as each:
+            here = dict(zip(unknown, each(self._has, unknown), strict=True))
+            missing = [digest for digest in unknown if not here[digest]]
+            done, total = 0, sum(unknown[digest] for digest in missing)
 
             def count(more: int) -> None:
                 nonlocal done
                 done += more
                 progress(done, total)
 
-            for _ in readers.map(lambda digest: self._fetch(store, digest, count), missing):
+            for _ in each(lambda digest: self._fetch(store, digest, count), missing):
                 pass
+
+    def _knows(self, digest: str) -> bool:
+        return self.trusted.known(self.object(digest)) == digest
 
     def _has(self, digest: str) -> bool:
         with contextlib.suppress(FileNotFoundError):

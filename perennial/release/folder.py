@@ -1,16 +1,19 @@
 """A release as a folder: what stands where, and the one file in it that is not an object."""
 
+import contextlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from perennial.model.digest import file_digest
 from perennial.release.canonical import FORMAT_VERSION, canonical_json
 from perennial.release.durable import temporary_beside
 from perennial.release.manifest import Manifest
 
-READERS = 4  # more would take the cores from the queries of whoever serves meanwhile
+_READERS = 4  # more would take the cores from the queries of whoever serves meanwhile
+_WORTH_BYTES = 16 << 20  # below, starting threads costs the queries more than the reading
 
 
 def index_json(manifest: Manifest) -> bytes:
@@ -57,9 +60,20 @@ def is_whole(
         return False
     if any((directory / path).read_bytes() != data for path, data in written.items()):
         return False
-    with ThreadPoolExecutor(READERS) as readers:  # hashing lets go of the interpreter
-        found = readers.map(digest_of, (directory / path for path in expected))
+    with mapping(file.bytes for _, file in manifest.files()) as each:
+        found = each(digest_of, [directory / path for path in expected])
         return all(map(str.__eq__, found, expected.values()))
+
+
+@contextlib.contextmanager
+def mapping(sizes: Iterable[int]) -> Iterator[Callable[..., Iterator[Any]]]:
+    """`map`, or where files of so many bytes are worth it one that reads several at once: reading
+    and hashing let go of the interpreter."""
+    if sum(sizes) < _WORTH_BYTES:
+        yield map
+        return
+    with ThreadPoolExecutor(_READERS) as readers:
+        yield readers.map
 
 
 def put_in_place(building: Path, directory: Path) -> None:

@@ -1,5 +1,6 @@
 """The digests that this process has seen for itself, so that no file is hashed twice."""
 
+import contextlib
 from pathlib import Path
 
 from perennial.model.digest import file_digest
@@ -25,6 +26,12 @@ class TrustedFiles:
             if _identity(path) == before:
                 self._digests[before] = known
         return known
+
+    def known(self, path: Path) -> str | None:
+        """The digest that the file had when it was last looked at; None reads nothing."""
+        with contextlib.suppress(FileNotFoundError):
+            return self._digests.get(_identity(path))
+        return None
 
     def believe(self, path: Path, digest: str) -> None:
         """Trust what was verified while it was written."""

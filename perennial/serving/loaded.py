@@ -16,6 +16,8 @@ from perennial.release.store import Store
 from perennial.serving.parts import check_one_whole, common_rows
 from perennial.serving.warm import first_queries
 
+_FIRST_QUERIES = 4
+
 
 @dataclass(frozen=True)
 class Hit:
@@ -107,7 +109,9 @@ def load_release(
     )
     check_one_whole(manifest, encoder=encoder, bridge=bridge, index=index)
     loaded = LoadedRelease(release_id, encoder, index, index, manifest, cached.in_use, bridge)
-    for query in first_queries(directory, otherwise=asked):
+    # One is enough where encoder and vectors are warm already, and costs the queries beside least.
+    count = 1 if beside is not None and encoder is beside.encoder else _FIRST_QUERIES
+    for query in first_queries(directory, otherwise=asked, count=count):
         loaded.search_many([query])
     return loaded
 

@@ -5,6 +5,8 @@ import threading
 import weakref
 from collections.abc import Callable
 
+from perennial.serving.priority import step_back
+
 _LONGEST_WAIT_SECONDS = 60.0
 
 
@@ -41,6 +43,7 @@ class Poller:
 def _poll(
     method: "weakref.WeakMethod[Callable[[], float]]", stopped: threading.Event, seconds: float
 ) -> None:
+    step_back()
     while not stopped.wait(seconds):
         look = method()
         if look is None:

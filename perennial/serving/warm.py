@@ -8,17 +8,15 @@ import pyarrow.parquet as pq
 
 from perennial.errors import IntegrityError
 
-_QUERIES = 4
 
-
-def first_queries(directory: Path, *, otherwise: Sequence[str]) -> list[str]:
+def first_queries(directory: Path, *, otherwise: Sequence[str], count: int) -> list[str]:
     """Some real queries: of the release's own references, or those that were asked last."""
     path = directory / "references" / "queries.parquet"
     if not path.is_file():
-        return list(otherwise)[:_QUERIES]
+        return list(otherwise)[:count]
     try:
         with pq.ParquetFile(path) as stream:
-            batch = next(stream.iter_batches(batch_size=_QUERIES, columns=["query"]), None)
+            batch = next(stream.iter_batches(batch_size=count, columns=["query"]), None)
     except (pa.ArrowException, OSError) as error:
         raise IntegrityError(
             f"{path} cannot be read ({error}); run `perennial verify`, then `perennial rollback`"
