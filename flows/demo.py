@@ -34,7 +34,7 @@ def demo(places: Places, *, rounds: int) -> None:
     """
     from rich.console import Console
 
-    from perennial.release.open import open_store
+    from perennial.release.stores.open import open_store
     from tasks.closing import show_end
     from tasks.memory import PeakMemory
     from tasks.screen import Screen

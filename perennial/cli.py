@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from perennial.errors import PerennialError
-from perennial.release.open import open_store
-from perennial.release.store import Store
-from perennial.verbs.bridge_command import register_bridge
+from perennial.release.stores.open import open_store
+from perennial.release.stores.store import Store
+from perennial.verbs.bridging.command import register_bridge
 from perennial.verbs.commands import register
 from perennial.verbs.keeping import register_keeping
 from perennial.verbs.moving import register_moving

@@ -4,7 +4,7 @@ import contextlib
 
 from perennial.errors import BadInput, IntegrityError
 from perennial.quality.decision import Decision
-from perennial.release.moves import read_checked_channel, read_kept
+from perennial.release.channels.moves import read_checked_channel, read_kept
 from perennial.workspace import signing_key
 from tasks.registry import point_aliases, tag_version, version_of
 from tasks.releases import candidate_id, serving_id

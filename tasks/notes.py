@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from perennial.release.durable import write_atomically
+from perennial.release.stores.durable import write_atomically
 
 
 def write_note(path: Path, text: str) -> None:

@@ -7,7 +7,7 @@ from prefect.logging import get_run_logger
 
 from perennial.model.digest import file_digest
 from perennial.quality.decision import Decision
-from perennial.release.publish import publish
+from perennial.release.publishing.publish import publish
 from perennial.workspace import signing_key
 from tasks.artifacts import as_markdown, show_release
 from tasks.provenance import provenance

@@ -12,9 +12,9 @@ from prefect.logging import get_run_logger
 from perennial.errors import Conflict, PerennialError
 from perennial.model.digest import file_digest
 from perennial.params import load_params
-from perennial.release.open import open_store
-from perennial.verbs.reindex import reindex as run_verb
-from perennial.verbs.reindex_result import Reindexed
+from perennial.release.stores.open import open_store
+from perennial.verbs.reindexing.reindex import reindex as run_verb
+from perennial.verbs.reindexing.result import Reindexed
 from perennial.workspace import Places, signing_key
 from tasks.workspace import code_commit
 from tasks.world import in_words

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from perennial.verbs.reindex_result import Reindexed
+from perennial.verbs.reindexing.result import Reindexed
 from tasks.artifacts import show_decision
 
 Rows = list[tuple[str, ...]]

@@ -1,9 +1,9 @@
 """The two releases that a retrain compares, in memory, and the one that serves in the end."""
 
 from perennial.errors import BadInput
-from perennial.release.forgotten import today
-from perennial.release.moves import existing_channel, read_kept
-from perennial.release.served import served
+from perennial.release.channels.moves import existing_channel, read_kept
+from perennial.release.channels.served import served
+from perennial.release.forgetting.forgotten import today
 from perennial.serving.loaded import LoadedRelease, load_release
 from perennial.workspace import signing_key
 from tasks.run import Run

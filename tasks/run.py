@@ -14,8 +14,8 @@ from prefect.logging import get_logger
 
 from perennial.model.digest import file_digest
 from perennial.params import Params, load_params
-from perennial.release.open import open_store
-from perennial.release.store import Store
+from perennial.release.stores.open import open_store
+from perennial.release.stores.store import Store
 from perennial.workspace import Places, Workspace
 from tasks.notes import write_json
 from tasks.seconds import add_wall, forget_seconds

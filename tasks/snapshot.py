@@ -8,9 +8,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from perennial.params import load_params
-from perennial.release.open import open_store
-from perennial.release.publish import read_checked_channel
-from perennial.release.served import served
+from perennial.release.channels.served import served
+from perennial.release.publishing.publish import read_checked_channel
+from perennial.release.stores.open import open_store
 from perennial.verbs.snapshot import take_snapshot
 from perennial.workspace import Places, Workspace, signing_key
 from tasks.seconds import add_rooms, add_wall

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from perennial.release.open import open_store
+from perennial.release.stores.open import open_store
 from perennial.workspace import Places, Workspace
 from tasks.notes import write_json
 from tasks.seconds import seconds_of

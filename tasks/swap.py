@@ -6,9 +6,9 @@ from prefect.logging import get_run_logger
 
 from perennial.errors import Refused
 from perennial.quality.decision import Decision
-from perennial.release.moves import read_kept
-from perennial.release.publish import read_checked_channel
-from perennial.release.served import served
+from perennial.release.channels.moves import read_kept
+from perennial.release.channels.served import served
+from perennial.release.publishing.publish import read_checked_channel
 from perennial.verbs.replace_champion import Replaced, replace_champion
 from perennial.workspace import signing_key
 from tasks.artifacts import show_decision

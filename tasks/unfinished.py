@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from perennial.errors import BadInput, IntegrityError, PlaceUnusable, Refused
-from perennial.release.channel import Channel
-from perennial.release.served import Served
+from perennial.release.channels.channel import Channel
+from perennial.release.channels.served import Served
 from perennial.workspace import Workspace
 from tasks.notes import write_json
 from tasks.workspace import recipe

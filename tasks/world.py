@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from perennial.errors import PerennialError
-from perennial.release.durable import usable
+from perennial.release.stores.durable import usable
 
 # MLflow lets what happens while it opens a database through as it is.
 TRACKER_ERRORS = (MlflowException, SQLAlchemyError)

@@ -19,7 +19,7 @@ from perennial.data.schema import LOG_TABLES, TABLES
 if TYPE_CHECKING:
     from seaweed import S3Server
 
-    from perennial.release.s3 import S3Store
+    from perennial.release.stores.s3.store import S3Store
 
 START = pd.Timestamp("2026-01-05", tz="UTC")
 SYLLABLES = np.array([c + v for c in "bdfgklmnprstvz" for v in "aeiou"])

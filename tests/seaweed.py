@@ -18,7 +18,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-from perennial.release.s3 import S3Store
+from perennial.release.stores.s3.store import S3Store
 
 ACCESS_KEY, SECRET_KEY = "perennial", "perennial-tests"  # of a server that dies with the tests
 READERS_ACCESS_KEY = "reader"  # may read everything, and write nothing

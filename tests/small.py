@@ -14,7 +14,7 @@ import yaml
 from perennial.data.split import is_held_out
 from perennial.data.tables import read_table
 from perennial.params import Params, load_params
-from perennial.release.local import LocalStore
+from perennial.release.stores.local import LocalStore
 from perennial.verbs.bootstrap import bootstrap
 from perennial.verbs.snapshot import SnapshotInfo, take_snapshot
 

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from perennial.cli import main
-from perennial.release.local import LocalStore
-from perennial.release.publish import promote
+from perennial.release.publishing.publish import promote
+from perennial.release.stores.local import LocalStore
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_release import NOON, fast_folder, publish_folders, write_folders

@@ -11,10 +11,10 @@ from perennial.index.bridge import write_bridge
 from perennial.index.linear import fit_bridge
 from perennial.model.encoder import load_encoder
 from perennial.model.static import read_static, write_static
-from perennial.release.bridged import MAP, publish_bridged
-from perennial.release.manifest import Manifest
-from perennial.release.parts import RecallPart
-from perennial.release.store import Store
+from perennial.release.manifests.manifest import Manifest
+from perennial.release.manifests.parts import RecallPart
+from perennial.release.publishing.bridged import MAP, publish_bridged
+from perennial.release.stores.store import Store
 
 TURNED = 20  # dimensions, where the tiny encoders have 16
 RECALL = RecallPart(value=0.9, low=0.85, high=0.95, n=40, k=10, documents=60)

@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 from tiny_release import DIMENSION, HEALTH, NOON
 
 from perennial.model.digest import text_digest
-from perennial.release.documents import dead_rows, segment_rows
-from perennial.release.folder import index_json
-from perennial.release.manifest import Manifest
-from perennial.release.store import Store
-from perennial.release.successor import publish_successor
+from perennial.release.manifests.documents import dead_rows, segment_rows
+from perennial.release.manifests.folder import index_json
+from perennial.release.manifests.manifest import Manifest
+from perennial.release.publishing.successor import publish_successor
+from perennial.release.stores.store import Store
 
 
 def write_increment(

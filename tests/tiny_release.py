@@ -23,9 +23,9 @@ from perennial.index.segment import write_segment
 from perennial.model.digest import text_digest
 from perennial.model.encoder import load_encoder
 from perennial.model.static import write_static
-from perennial.release.manifest import Manifest
-from perennial.release.publish import publish
-from perennial.release.store import Store
+from perennial.release.manifests.manifest import Manifest
+from perennial.release.publishing.publish import publish
+from perennial.release.stores.store import Store
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 WORDS = 60

@@ -20,12 +20,12 @@ from perennial.index.index import Index
 from perennial.model.digest import text_digest
 from perennial.model.encoder import load_encoder
 from perennial.params import Params, load_params
-from perennial.release.channel import Candidate, Channel
-from perennial.release.local import LocalStore
-from perennial.release.materialise import materialise
-from perennial.release.publish import promote, publish
-from perennial.verbs.reindex import reindex
-from perennial.verbs.reindex_result import Reindexed
+from perennial.release.caching.materialise import materialise
+from perennial.release.channels.channel import Candidate, Channel
+from perennial.release.publishing.publish import promote, publish
+from perennial.release.stores.local import LocalStore
+from perennial.verbs.reindexing.reindex import reindex
+from perennial.verbs.reindexing.result import Reindexed
 
 CHECKOUT = Path(__file__).parents[1]
 SECTIONS = yaml.safe_load((CHECKOUT / "params.yaml").read_text(encoding="utf-8"))

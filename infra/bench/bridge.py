@@ -22,8 +22,8 @@ from perennial.params import Params, load_params
 from perennial.quality.bridged import judge_bridge
 from perennial.quality.metrics import per_query_metrics
 from perennial.report.svg import COLOURS, drawing, to_svg
-from perennial.verbs.bridge_measure import K, measure_sampled
-from perennial.verbs.bridge_sample import Sample
+from perennial.verbs.bridging.measure import K, measure_sampled
+from perennial.verbs.bridging.sample import Sample
 
 OUT = Path("bench")
 HOME = OUT / "bridge-home"

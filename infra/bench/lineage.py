@@ -22,16 +22,16 @@ from perennial.index.changes import Changes, find_changes
 from perennial.index.index import Index
 from perennial.model.digest import directory_digest
 from perennial.params import load_params
-from perennial.release.cache import ReleaseCache
-from perennial.release.local import LocalStore
-from perennial.release.manifest import Manifest
-from perennial.release.moves import promote, promote_reindexed
-from perennial.release.publish import publish
-from perennial.release.store import Store
-from perennial.release.successor import publish_successor
+from perennial.release.caching.cache import ReleaseCache
+from perennial.release.channels.moves import promote, promote_reindexed
+from perennial.release.manifests.manifest import Manifest
+from perennial.release.publishing.publish import publish
+from perennial.release.publishing.successor import publish_successor
+from perennial.release.stores.local import LocalStore
+from perennial.release.stores.store import Store
 from perennial.serving.loaded import LoadedRelease, load_release
-from perennial.verbs.reindex_base import Base
-from perennial.verbs.reindex_grow import compact_where_due, write_increment
+from perennial.verbs.reindexing.base import Base
+from perennial.verbs.reindexing.grow import compact_where_due, write_increment
 
 CHANNEL = "production"
 _START = datetime(2026, 1, 5, tzinfo=UTC)

@@ -17,8 +17,8 @@ from perennial.index.index import Index
 from perennial.index.tune import tune
 from perennial.model.digest import text_digests
 from perennial.model.encoder import load_encoder
-from perennial.release.local import LocalStore
-from perennial.verbs.reindex_base import Base
+from perennial.release.stores.local import LocalStore
+from perennial.verbs.reindexing.base import Base
 
 Track = Callable[[Iterable[int], str], Iterable[int]]
 FRESH_EVERY = 25  # updates

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from infra.bench.swap_world import is_right
-from perennial.release.local import LocalStore
+from perennial.release.stores.local import LocalStore
 from perennial.serving.memory import give_back
 from perennial.serving.priority import put_queries_first
 from perennial.serving.searcher import Searcher

@@ -23,10 +23,10 @@ from perennial.index.template import read_template
 from perennial.model.digest import text_digest
 from perennial.model.encoder import load_encoder
 from perennial.model.static import write_static
-from perennial.release.manifest import Manifest
-from perennial.release.publish import publish
-from perennial.release.store import Store
-from perennial.release.successor import publish_successor
+from perennial.release.manifests.manifest import Manifest
+from perennial.release.publishing.publish import publish
+from perennial.release.publishing.successor import publish_successor
+from perennial.release.stores.store import Store
 
 CLASSES = 100  # of documents; a generation replaces one of them: 1 %
 _NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)

@@ -22,14 +22,14 @@ import numpy as np
 
 from infra.bench.row import Row, row, show
 from infra.bench.swap_world import Lineage, make_lineage, publish_generation
-from perennial.release.channel import Channel
-from perennial.release.local import LocalStore
-from perennial.release.manifest import Manifest
+from perennial.release.channels.channel import Channel
+from perennial.release.manifests.manifest import Manifest
+from perennial.release.stores.local import LocalStore
 
 DOCUMENTS, DIMENSION = 20_000, 128
 MEMORY_DOCUMENTS, TINY_DOCUMENTS = 200_000, 500
-# Between two swaps: a reader as it comes looks twice a second, so no faster would be seen; a reindex
-# comes four times an hour.
+# Between two swaps: a reader as it comes looks twice a second and sees none that are faster; a
+# reindex comes four times an hour.
 PAUSE_SECONDS = 0.5
 BLOCKS = 20
 ROOM_BYTES = 2 << 30

@@ -9,11 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from perennial.errors import PerennialError
-from perennial.release.channel import Channel
-from perennial.release.manifest import read_manifest
-from perennial.release.moves import read_checked_channel
-from perennial.release.pins import SWEEP
-from perennial.release.store import Store
+from perennial.release.channels.channel import Channel
+from perennial.release.channels.moves import read_checked_channel
+from perennial.release.manifests.manifest import read_manifest
+from perennial.release.publishing.pins import SWEEP
+from perennial.release.stores.store import Store
 
 
 def overview(store: Store, channel_name: str, *, key: bytes | None) -> dict[str, Any]:

@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from perennial.errors import BadInput, PerennialError
-from perennial.release.channel import Channel, check_channel
-from perennial.release.forgotten import FORGOTTEN, read_forgotten
-from perennial.release.manifest import Manifest, read_manifest
-from perennial.release.mask import read_mask
-from perennial.release.pins import SWEEP, read_sweep_record
-from perennial.release.store import Progress, Store, StoredObject, silent
+from perennial.release.channels.channel import Channel, check_channel
+from perennial.release.channels.mask import read_mask
+from perennial.release.forgetting.forgotten import FORGOTTEN, read_forgotten
+from perennial.release.manifests.manifest import Manifest, read_manifest
+from perennial.release.publishing.pins import SWEEP, read_sweep_record
+from perennial.release.stores.store import Progress, Store, StoredObject, silent
 
 _READERS = 8
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Collection
 
 from perennial.errors import BadInput, PerennialError
-from perennial.release.channel import Channel
+from perennial.release.channels.channel import Channel
 from perennial.serving.loaded import LoadedRelease
 from perennial.serving.memory import give_back, let_go
 from perennial.serving.polling import wait_seconds

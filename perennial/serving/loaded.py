@@ -10,9 +10,9 @@ from perennial.errors import BadInput
 from perennial.index.bridge import Bridge, read_bridge
 from perennial.index.index import Index
 from perennial.model.encoder import Encoder, load_encoder
-from perennial.release.cache import Fetching, InUse, ReleaseCache, unseen
-from perennial.release.manifest import Manifest
-from perennial.release.store import Store
+from perennial.release.caching.cache import Fetching, InUse, ReleaseCache, unseen
+from perennial.release.manifests.manifest import Manifest
+from perennial.release.stores.store import Store
 from perennial.serving.parts import check_one_whole, common_rows
 from perennial.serving.warm import first_queries
 

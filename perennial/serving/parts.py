@@ -7,8 +7,8 @@ from perennial.index.bridge import Bridge
 from perennial.index.index import Index
 from perennial.index.segment import Rows
 from perennial.model.encoder import Encoder
-from perennial.release.manifest import Manifest
-from perennial.release.parts import SegmentPart
+from perennial.release.manifests.manifest import Manifest
+from perennial.release.manifests.parts import SegmentPart
 
 _Digests = tuple[str, str, str | None]
 _REMEDY = "roll back, and publish it again"

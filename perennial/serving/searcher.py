@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 
 from perennial.errors import BadInput
-from perennial.release.cache import Fetching, ReleaseCache, unseen
-from perennial.release.store import Store
+from perennial.release.caching.cache import Fetching, ReleaseCache, unseen
+from perennial.release.stores.store import Store
 from perennial.serving.follower import Follower
 from perennial.serving.loaded import Answer, LoadedRelease
 from perennial.serving.polling import Poller

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter
 
 from perennial.errors import BadInput, PerennialError
-from perennial.release.cache import Fetching, ReleaseCache
-from perennial.release.canonical import parse_strictly
-from perennial.release.channel import Channel, check_channel
-from perennial.release.evict import evict
-from perennial.release.mask import MaskedDocuments
-from perennial.release.remembered import remember_channel, remembered_channel
-from perennial.release.store import Store
+from perennial.release.caching.cache import Fetching, ReleaseCache
+from perennial.release.caching.evict import evict
+from perennial.release.caching.remembered import remember_channel, remembered_channel
+from perennial.release.channels.channel import Channel, check_channel
+from perennial.release.channels.mask import MaskedDocuments
+from perennial.release.manifests.canonical import parse_strictly
+from perennial.release.stores.store import Store
 from perennial.serving.loaded import LoadedRelease, load_release
 
 _log = logging.getLogger(__name__)

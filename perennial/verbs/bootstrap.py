@@ -15,10 +15,10 @@ from perennial.data.pairs import teachable_pairs
 from perennial.errors import BadInput, Refused
 from perennial.model.layout import read_modules
 from perennial.params import Params
-from perennial.release.durable import usable
-from perennial.release.manifest import Manifest
-from perennial.release.publish import promote, publish
-from perennial.release.store import Store
+from perennial.release.manifests.manifest import Manifest
+from perennial.release.publishing.publish import promote, publish
+from perennial.release.stores.durable import usable
+from perennial.release.stores.store import Store
 from perennial.stages.index import Indexed, index_catalogue
 
 _SAFE_FILES = ["*.json", "*.txt", "*.safetensors", "*.model"]

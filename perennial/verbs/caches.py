@@ -5,8 +5,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from perennial.model.vectors import forget_vectors
-from perennial.release.durable import usable
-from perennial.release.traces import Traces, scan_folder
+from perennial.release.forgetting.traces import Traces, scan_folder
+from perennial.release.stores.durable import usable
 
 _VECTORS = "vectors"
 _RELEASES = "releases"

@@ -12,7 +12,7 @@ import typer
 
 from perennial.errors import BadInput
 from perennial.params import Params, load_params
-from perennial.release.open import open_store
+from perennial.release.stores.open import open_store
 from perennial.workspace import Places
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

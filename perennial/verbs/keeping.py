@@ -11,7 +11,7 @@ from rich.console import Console
 
 from perennial.errors import BadInput
 from perennial.params import load_params
-from perennial.release.open import open_store
+from perennial.release.stores.open import open_store
 from perennial.verbs.progress import bytes_bar, warn
 from perennial.workspace import Places
 
@@ -71,8 +71,8 @@ def register_keeping(
         as_json: Json = False,
     ) -> None:
         """Show what no kept release and no publication needs; --delete deletes it."""
-        from perennial.release.sweep import plan_sweep
-        from perennial.release.sweep import sweep as sweep_store
+        from perennial.release.sweeping.sweep import plan_sweep
+        from perennial.release.sweeping.sweep import sweep as sweep_store
         from perennial.verbs.kept import show_sweep, sweep_value
 
         section = load_params(Path("params.yaml")).sweep
@@ -101,7 +101,7 @@ def register_keeping(
         It cannot be undone. Remove them from the source first, or the next reindex brings them
         back.
         """
-        from perennial.release.forget import forget as forget_documents
+        from perennial.release.forgetting.forget import forget as forget_documents
         from perennial.verbs.caches import clear_caches
         from perennial.verbs.kept import forgetting_value, show_forgetting, still_in_source
 

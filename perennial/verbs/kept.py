@@ -9,8 +9,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from perennial.release.forget import Forgetting
-from perennial.release.sweep import Sweep
+from perennial.release.forgetting.forget import Forgetting
+from perennial.release.sweeping.sweep import Sweep
 from perennial.release.verify import Finding, Verification
 from perennial.verbs.progress import megabytes
 

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from perennial.release.channel import Channel
-from perennial.release.difference import Difference, Documents
-from perennial.release.open import open_store
+from perennial.release.channels.channel import Channel
+from perennial.release.manifests.difference import Difference, Documents
+from perennial.release.stores.open import open_store
 from perennial.verbs.progress import warn
 from perennial.workspace import Places
 
@@ -37,7 +37,7 @@ def register_moving(
         as_json: Json = False,
     ) -> None:
         """Serve an older release within seconds, and hold promotions until `perennial resume`."""
-        from perennial.release.rollback import rollback as roll_back
+        from perennial.release.channels.rollback import rollback as roll_back
 
         moved = roll_back(
             open_store(Places.from_environment().store),
@@ -68,7 +68,7 @@ def register_moving(
         as_json: Json = False,
     ) -> None:
         """End the hold that a rollback set, so that releases are promoted again."""
-        from perennial.release.moves import resume as end_hold
+        from perennial.release.channels.moves import resume as end_hold
 
         store = open_store(Places.from_environment().store)
         now = datetime.now(UTC)
@@ -87,7 +87,7 @@ def register_moving(
         as_json: Json = False,
     ) -> None:
         """Show what changed from release A to release B: documents, encoder, settings, origin."""
-        from perennial.release.difference import difference
+        from perennial.release.manifests.difference import difference
 
         store = open_store(Places.from_environment().store)
         found = difference(store, before, after, key=key())

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from perennial.release.store import Progress as OnBytes
-from perennial.release.store import silent
+from perennial.release.stores.store import Progress as OnBytes
+from perennial.release.stores.store import silent
 
 
 @contextlib.contextmanager

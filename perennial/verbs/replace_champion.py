@@ -14,15 +14,15 @@ from typing import Any
 from perennial.errors import BadInput, Conflict, PlaceUnusable, Refused
 from perennial.params import Params
 from perennial.quality.decision import Decision
-from perennial.release.canonical import parse_utc
-from perennial.release.channel import Channel
-from perennial.release.forgotten import today
-from perennial.release.manifest import Manifest
-from perennial.release.moves import existing_channel, promote, read_kept, signed_by
-from perennial.release.served import Served, served
-from perennial.release.store import Store
-from perennial.release.transitions import promoted
-from perennial.verbs.reindex_release import Continued, bring_up_to_date
+from perennial.release.channels.channel import Channel
+from perennial.release.channels.moves import existing_channel, promote, read_kept, signed_by
+from perennial.release.channels.served import Served, served
+from perennial.release.channels.transitions import promoted
+from perennial.release.forgetting.forgotten import today
+from perennial.release.manifests.canonical import parse_utc
+from perennial.release.manifests.manifest import Manifest
+from perennial.release.stores.store import Store
+from perennial.verbs.reindexing.release import Continued, bring_up_to_date
 
 _ATTEMPTS = 5  # a reindex comes every quarter of an hour, and what was embedded stays embedded
 

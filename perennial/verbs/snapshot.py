@@ -10,11 +10,11 @@ from pathlib import Path
 from perennial.data.schema import TABLES
 from perennial.errors import BadInput, PlaceUnusable
 from perennial.model.digest import file_digest
-from perennial.release.bridged import refuse_bridged
-from perennial.release.materialise import materialise
-from perennial.release.moves import read_kept
-from perennial.release.publish import read_checked_channel
-from perennial.release.store import Store
+from perennial.release.caching.materialise import materialise
+from perennial.release.channels.moves import read_kept
+from perennial.release.publishing.bridged import refuse_bridged
+from perennial.release.publishing.publish import read_checked_channel
+from perennial.release.stores.store import Store
 from perennial.verbs.freeze import Frozen, freeze_tables
 
 FORMAT_VERSION = 1

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "release"))
 from publisher import open_place, patiently
 from tiny_release import HEALTH, NOON, Folders
 
-from perennial.release.publish import promote, publish
-from perennial.release.sweep import sweep
+from perennial.release.publishing.publish import promote, publish
+from perennial.release.sweeping.sweep import sweep
 
 
 def tomorrow():

@@ -22,13 +22,13 @@ from perennial.model.digest import text_digest
 from perennial.model.encoder import Encoder, load_encoder
 from perennial.model.vectors import forget_vectors
 from perennial.params import Params, load_params
-from perennial.release.channel import Candidate, Channel
-from perennial.release.publish import promote, publish
-from perennial.release.store import Store
-from perennial.release.traces import Traces
+from perennial.release.channels.channel import Candidate, Channel
+from perennial.release.forgetting.traces import Traces
+from perennial.release.publishing.publish import promote, publish
+from perennial.release.stores.store import Store
 from perennial.serving.searcher import Searcher
-from perennial.verbs.reindex import reindex
-from perennial.verbs.reindex_result import Reindexed
+from perennial.verbs.reindexing.reindex import reindex
+from perennial.verbs.reindexing.result import Reindexed
 
 Documents = dict[str, tuple[str, str | None]]
 SLICES = (None, "guide", "reference")

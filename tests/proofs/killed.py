@@ -18,9 +18,9 @@ from seaweed import open_s3
 from tiny_release import NOON
 
 from perennial.index import factory
-from perennial.release.forget import forget
-from perennial.release.local import LocalStore
-from perennial.release.sweep import sweep
+from perennial.release.forgetting.forget import forget
+from perennial.release.stores.local import LocalStore
+from perennial.release.sweeping.sweep import sweep
 
 FACTORY = "IVF2,Flat"
 MERGING = LENIENT | {"max_segments": 2, "fanout": 2}

@@ -10,8 +10,8 @@ from tiny_release import fast_folder
 from perennial.index.exact import stored_vectors
 from perennial.index.index import Index
 from perennial.model.digest import text_digest
-from perennial.release.local import LocalStore
-from perennial.release.materialise import materialise
+from perennial.release.caching.materialise import materialise
+from perennial.release.stores.local import LocalStore
 
 LINEAGE = 1
 # Codes cut what lies outside of the range that they were trained on.

@@ -24,9 +24,9 @@ from perennial.errors import BadInput, EncoderMismatch, IntegrityError, Perennia
 from perennial.index.index import Index
 from perennial.model.encoder import load_encoder
 from perennial.model.vectors import VectorCache
-from perennial.release.local import LocalStore
-from perennial.release.publish import promote
-from perennial.release.successor import publish_successor
+from perennial.release.publishing.publish import promote
+from perennial.release.publishing.successor import publish_successor
+from perennial.release.stores.local import LocalStore
 from perennial.serving.searcher import Searcher
 
 SAID = {"now": NOON, "why": "because", "who": "test"}

@@ -22,10 +22,10 @@ from seaweed import open_s3
 from tiny_release import fast_folder
 
 from perennial.index import factory
-from perennial.release.local import LocalStore
-from perennial.release.mask import read_mask
-from perennial.release.publish import rollback
-from perennial.release.traces import Traces, scan_store
+from perennial.release.channels.mask import read_mask
+from perennial.release.forgetting.traces import Traces, scan_store
+from perennial.release.publishing.publish import rollback
+from perennial.release.stores.local import LocalStore
 from perennial.release.verify import verify_whole_store
 from perennial.serving.searcher import Searcher
 

@@ -28,12 +28,12 @@ from proofs.catalogue_machine import (
 from tiny_release import WORDS, fast_folder
 
 from perennial.errors import Refused
-from perennial.release.forget import forget
-from perennial.release.local import LocalStore
-from perennial.release.mask import read_mask
-from perennial.release.publish import resume, rollback
-from perennial.release.sweep import sweep
-from perennial.release.traces import Traces, scan_folder
+from perennial.release.channels.mask import read_mask
+from perennial.release.forgetting.forget import forget
+from perennial.release.forgetting.traces import Traces, scan_folder
+from perennial.release.publishing.publish import resume, rollback
+from perennial.release.stores.local import LocalStore
+from perennial.release.sweeping.sweep import sweep
 from perennial.release.verify import verify_whole_store
 
 FIRST = 24

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tiny_release import fast_folder, write_folders
 
-from perennial.release.local import LocalStore
+from perennial.release.stores.local import LocalStore
 from perennial.release.verify import verify_whole_store
 
 pytestmark = pytest.mark.slow

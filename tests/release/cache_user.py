@@ -10,9 +10,9 @@ import signal
 import sys
 from pathlib import Path
 
-from perennial.release.cache import ReleaseCache
-from perennial.release.evict import evict
-from perennial.release.local import LocalStore
+from perennial.release.caching.cache import ReleaseCache
+from perennial.release.caching.evict import evict
+from perennial.release.stores.local import LocalStore
 
 CHANGES = {"os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.link", "fcntl.flock"}
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from perennial.release.local import LocalStore
-from perennial.release.manifest import Manifest
-from perennial.release.publish import promote
+from perennial.release.manifests.manifest import Manifest
+from perennial.release.publishing.publish import promote
+from perennial.release.stores.local import LocalStore
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny_release import NOON, Folders, fast_folder, publish_folders, write_folders

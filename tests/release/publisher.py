@@ -20,9 +20,9 @@ from seaweed import open_s3
 from tiny_release import HEALTH, NOON, Folders, publish_folders
 
 from perennial.errors import Conflict, PerennialError
-from perennial.release.local import LocalStore
-from perennial.release.materialise import materialise
-from perennial.release.publish import promote, publish
+from perennial.release.caching.materialise import materialise
+from perennial.release.publishing.publish import promote, publish
+from perennial.release.stores.local import LocalStore
 
 
 def open_place(place, **options):

@@ -9,12 +9,12 @@ from tiny_bridge import RECALL, TURNED, publish_bridge, write_bridge_folders
 from tiny_release import DIMENSION, HEALTH, NOON, Folders, publish_folders
 
 from perennial.errors import BadInput, EncoderMismatch, IntegrityError, Refused
-from perennial.release.bridged import refuse_bridged
-from perennial.release.folder import index_json
-from perennial.release.manifest import read_manifest
-from perennial.release.materialise import materialise
-from perennial.release.publish import promote, rollback
-from perennial.release.successor import publish_successor
+from perennial.release.caching.materialise import materialise
+from perennial.release.manifests.folder import index_json
+from perennial.release.manifests.manifest import read_manifest
+from perennial.release.publishing.bridged import refuse_bridged
+from perennial.release.publishing.publish import promote, rollback
+from perennial.release.publishing.successor import publish_successor
 from perennial.release.verify import verify_release
 
 SAID = {"now": NOON, "why": "while it is embedded again", "who": "test"}

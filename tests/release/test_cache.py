@@ -8,11 +8,11 @@ from damage import flip
 
 from perennial.errors import IntegrityError, PlaceUnusable
 from perennial.model.digest import file_digest
-from perennial.release.cache import ReleaseCache
-from perennial.release.evict import evict
-from perennial.release.folder import is_whole
-from perennial.release.local import LocalStore
-from perennial.release.remembered import remember_channel, remembered_channel
+from perennial.release.caching.cache import ReleaseCache
+from perennial.release.caching.evict import evict
+from perennial.release.caching.remembered import remember_channel, remembered_channel
+from perennial.release.manifests.folder import is_whole
+from perennial.release.stores.local import LocalStore
 
 USER = Path(__file__).with_name("cache_user.py")
 NOBODY = ()
@@ -76,7 +76,7 @@ def test_what_this_process_has_verified_it_does_not_read_again(
     store, serving, cache, gone, monkeypatch
 ):
     used = cache.open(store, serving.release_id)
-    monkeypatch.setattr("perennial.release.trusted.file_digest", None)  # cannot be called
+    monkeypatch.setattr("perennial.release.caching.trusted.file_digest", None)  # cannot be called
     assert cache.open(gone, serving.release_id).directory == used.directory
 
 

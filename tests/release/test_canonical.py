@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perennial.errors import BadInput, IntegrityError
-from perennial.release.canonical import canonical_json, check_signature, parse_utc, sign, utc_text
+from perennial.release.manifests.canonical import (
+    canonical_json,
+    check_signature,
+    parse_utc,
+    sign,
+    utc_text,
+)
 
 AWARE = st.datetimes(timezones=st.just(UTC) | st.just(timezone(timedelta(hours=5, minutes=30))))
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perennial.errors import BadInput, IntegrityError, Refused
-from perennial.release.channel import (
+from perennial.release.channels.channel import (
     WRITES_LIMIT,
     Candidate,
     Channel,
@@ -16,8 +16,8 @@ from perennial.release.channel import (
     check_channel,
     read_channel_bytes,
 )
-from perennial.release.history import HISTORY_LIMIT, Move
-from perennial.release.transitions import Signed, promoted, reindexed, resumed, rolled_back
+from perennial.release.channels.history import HISTORY_LIMIT, Move
+from perennial.release.channels.transitions import Signed, promoted, reindexed, resumed, rolled_back
 
 KEY = b"a key of the house"
 A, B, C, D = ("rel-" + letter * 12 for letter in "abcd")

@@ -17,8 +17,8 @@ from hypothesis.stateful import (
 from tiny_release import NOON, publish_folders, write_folders
 
 from perennial.errors import PerennialError, Refused
-from perennial.release.local import LocalStore
-from perennial.release.publish import promote, resume, rollback
+from perennial.release.publishing.publish import promote, resume, rollback
+from perennial.release.stores.local import LocalStore
 
 channel_names = (f"channel-{i}" for i in itertools.count())
 

@@ -14,9 +14,9 @@ import pytest
 from tiny_release import NOON, publish_folders
 
 from perennial.index.index import Index
-from perennial.release.local import LocalStore
-from perennial.release.materialise import materialise
-from perennial.release.publish import promote
+from perennial.release.caching.materialise import materialise
+from perennial.release.publishing.publish import promote
+from perennial.release.stores.local import LocalStore
 from perennial.release.verify import verify_release, verify_store
 
 PUBLISHER = Path(__file__).with_name("publisher.py")

@@ -3,9 +3,9 @@ from tiny_increment import publish_increment
 from tiny_release import NOON
 
 from perennial.errors import BadInput
-from perennial.release.difference import difference
-from perennial.release.forgotten import write_forgotten
-from perennial.release.publish import promote
+from perennial.release.forgetting.forgotten import write_forgotten
+from perennial.release.manifests.difference import difference
+from perennial.release.publishing.publish import promote
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from perennial.errors import IntegrityError, PerennialError
 from perennial.index.description import segment_row, write_description
 from perennial.index.increment import write_tombstones
 from perennial.model.digest import directory_digest
-from perennial.release.keys import channel_key, manifest_key, object_key
-from perennial.release.manifest import read_manifest
-from perennial.release.materialise import materialise
-from perennial.release.publish import promote, read_checked_channel
+from perennial.release.caching.materialise import materialise
+from perennial.release.manifests.manifest import read_manifest
+from perennial.release.publishing.publish import promote, read_checked_channel
+from perennial.release.stores.keys import channel_key, manifest_key, object_key
 from perennial.release.verify import verify_store
 
 KEY = b"a key"

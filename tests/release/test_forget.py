@@ -12,15 +12,15 @@ from tiny_release import NOON
 
 from perennial.errors import BadInput, Refused
 from perennial.index.index import Index
-from perennial.release.documents import live_documents
-from perennial.release.forget import forget
-from perennial.release.forgotten import today
-from perennial.release.materialise import materialise
-from perennial.release.moves import read_kept
-from perennial.release.pins import SWEEP
-from perennial.release.publish import promote, rollback
-from perennial.release.store import PendingNote
-from perennial.release.traces import Traces, scan_folder
+from perennial.release.caching.materialise import materialise
+from perennial.release.channels.moves import read_kept
+from perennial.release.forgetting.forget import forget
+from perennial.release.forgetting.forgotten import today
+from perennial.release.forgetting.traces import Traces, scan_folder
+from perennial.release.manifests.documents import live_documents
+from perennial.release.publishing.pins import SWEEP
+from perennial.release.publishing.publish import promote, rollback
+from perennial.release.stores.store import PendingNote
 from perennial.release.verify import verify_whole_store
 
 SAID = {"why": "because", "who": "test"}

@@ -13,12 +13,12 @@ from tiny_release import DIMENSION, HEALTH, NOON
 from perennial.index.build import build_index
 from perennial.index.index import Index
 from perennial.model.digest import text_digest
-from perennial.release.forget import forget
-from perennial.release.forgotten import today
-from perennial.release.materialise import materialise
-from perennial.release.moves import promote, read_kept
-from perennial.release.successor import publish_successor
-from perennial.release.traces import Traces, scan_folder
+from perennial.release.caching.materialise import materialise
+from perennial.release.channels.moves import promote, read_kept
+from perennial.release.forgetting.forget import forget
+from perennial.release.forgetting.forgotten import today
+from perennial.release.forgetting.traces import Traces, scan_folder
+from perennial.release.publishing.successor import publish_successor
 from perennial.release.verify import verify_store
 
 ROWS = 400

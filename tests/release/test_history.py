@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perennial.release.history import HISTORY_LIMIT, Move, restored, standing, thinned
+from perennial.release.channels.history import HISTORY_LIMIT, Move, restored, standing, thinned
 
 L, M, N = ("sha256:" + digit * 64 for digit in "123")
 

@@ -9,9 +9,9 @@ import pytest
 
 from perennial.errors import BadInput, Conflict, PlaceUnusable
 from perennial.model.digest import file_digest
-from perennial.release.local import LocalStore
-from perennial.release.store import PendingNote
-from perennial.release.transitions import Signed, promoted
+from perennial.release.channels.transitions import Signed, promoted
+from perennial.release.stores.local import LocalStore
+from perennial.release.stores.store import PendingNote
 
 A, B = "rel-" + "a" * 12, "rel-" + "b" * 12
 NOWHERE = "sha256:" + "0" * 64

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from perennial.errors import IntegrityError
-from perennial.release.manifest import Manifest, read_manifest
-from perennial.release.parts import (
+from perennial.release.manifests.manifest import Manifest, read_manifest
+from perennial.release.manifests.parts import (
     CataloguePart,
     EncoderPart,
     IndexPart,

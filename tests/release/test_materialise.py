@@ -8,7 +8,7 @@ from damage import flip, overwrite
 from perennial.errors import EncoderMismatch, IntegrityError, PlaceUnusable
 from perennial.index.index import Index
 from perennial.model.encoder import load_encoder
-from perennial.release.materialise import materialise
+from perennial.release.caching.materialise import materialise
 
 
 def files_below(directory):

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from perennial.errors import BadInput
-from perennial.release.local import LocalStore
-from perennial.release.open import open_store
-from perennial.release.s3 import S3Store
+from perennial.release.stores.local import LocalStore
+from perennial.release.stores.open import open_store
+from perennial.release.stores.s3.store import S3Store
 
 HOUSE = Path(__file__).parents[2]
 
@@ -36,7 +36,9 @@ def test_boto3_is_imported_in_one_module_and_only_when_a_bucket_is_asked():
         path for room in ("perennial", "tasks", "flows") for path in (HOUSE / room).rglob("*.py")
     ]
     users = [path.name for path in rooms if "import boto3" in path.read_text(encoding="utf-8")]
-    assert users == ["s3_bucket.py"]
-    opened = "from perennial.release.open import open_store; open_store('s3://bucket/prefix')"
+    assert users == ["bucket.py"]
+    opened = (
+        "from perennial.release.stores.open import open_store; open_store('s3://bucket/prefix')"
+    )
     program = f"import sys; {opened}; sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=HOUSE).returncode == 0

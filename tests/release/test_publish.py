@@ -7,8 +7,8 @@ from tiny_release import HEALTH, NOON, publish_folders
 
 from perennial.errors import BadInput, Conflict, EncoderMismatch, IntegrityError, Refused
 from perennial.model.digest import directory_digest
-from perennial.release.manifest import read_manifest
-from perennial.release.publish import promote, publish, resume, rollback
+from perennial.release.manifests.manifest import read_manifest
+from perennial.release.publishing.publish import promote, publish, resume, rollback
 from perennial.release.verify import verify_release
 
 KEY = b"a key of the house"

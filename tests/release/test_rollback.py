@@ -7,9 +7,9 @@ import pytest
 from tiny_increment import publish_increment
 from tiny_release import NOON
 
-from perennial.release.forgotten import today, write_forgotten
-from perennial.release.mask import read_mask
-from perennial.release.publish import promote, resume, rollback
+from perennial.release.channels.mask import read_mask
+from perennial.release.forgetting.forgotten import today, write_forgotten
+from perennial.release.publishing.publish import promote, resume, rollback
 from perennial.release.verify import verify_store
 
 SAID = {"now": NOON, "why": "because", "who": "test"}

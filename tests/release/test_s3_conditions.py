@@ -8,7 +8,7 @@ from lossy import FAIL, FAIL_AFTER, LOSE_ANSWER, LOSE_REQUEST, STALL, lossy
 from seaweed import open_s3
 
 from perennial.errors import Conflict, PlaceUnusable
-from perennial.release.transitions import Signed, promoted
+from perennial.release.channels.transitions import Signed, promoted
 
 pytestmark = pytest.mark.slow
 A, B = "rel-" + "a" * 12, "rel-" + "b" * 12

@@ -12,8 +12,8 @@ from seaweed import open_s3
 from tiny_release import NOON, publish_folders
 
 from perennial.index.index import Index
-from perennial.release.materialise import materialise
-from perennial.release.publish import promote
+from perennial.release.caching.materialise import materialise
+from perennial.release.publishing.publish import promote
 from perennial.release.verify import verify_release, verify_store
 
 pytestmark = pytest.mark.slow

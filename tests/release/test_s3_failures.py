@@ -9,7 +9,7 @@ from seaweed import READERS_ACCESS_KEY, open_s3
 
 from perennial.cli import main
 from perennial.errors import PlaceUnusable
-from perennial.release.store import PendingNote
+from perennial.release.stores.store import PendingNote
 
 pytestmark = pytest.mark.slow
 NOTE = PendingNote(1, "rel-" + "a" * 12, "2026-01-05T12:00:00Z", ())

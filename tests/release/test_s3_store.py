@@ -8,8 +8,8 @@ from seaweed import open_s3
 
 from perennial.errors import BadInput, Conflict, IntegrityError
 from perennial.model.digest import file_digest
-from perennial.release.s3 import S3Store
-from perennial.release.store import PendingNote, missing_objects
+from perennial.release.stores.s3.store import S3Store
+from perennial.release.stores.store import PendingNote, missing_objects
 
 pytestmark = pytest.mark.slow
 A = "rel-" + "a" * 12

@@ -206,7 +206,7 @@ def test_a_large_object_that_rotted_is_refused_by_name(s3_store, s3_server, sour
 
 
 def test_two_processes_that_fetch_one_object_do_not_meet(s3_store, source, tmp_path):
-    from perennial.release.partial import partial_file
+    from perennial.release.stores.partial import partial_file
 
     digest, size = s3_store.put_file(source)
     what = f"{digest} {size} {PART}"

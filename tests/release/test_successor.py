@@ -6,11 +6,11 @@ from tiny_release import HEALTH, NOON
 
 from perennial.errors import BadInput, EncoderMismatch, IntegrityError, Refused
 from perennial.index.index import Index
-from perennial.release.documents import live_documents
-from perennial.release.local import LocalStore
-from perennial.release.materialise import materialise
-from perennial.release.publish import promote, promote_reindexed, resume, rollback
-from perennial.release.successor import publish_successor
+from perennial.release.caching.materialise import materialise
+from perennial.release.manifests.documents import live_documents
+from perennial.release.publishing.publish import promote, promote_reindexed, resume, rollback
+from perennial.release.publishing.successor import publish_successor
+from perennial.release.stores.local import LocalStore
 from perennial.release.verify import verify_store
 
 SAID = {"now": NOON, "why": "because", "who": "test"}

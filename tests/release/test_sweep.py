@@ -6,12 +6,12 @@ from tiny_increment import publish_increment
 from tiny_release import NOON
 
 from perennial.errors import IntegrityError, Refused
-from perennial.release.forgotten import read_forgotten, write_forgotten
-from perennial.release.lease import deleting
-from perennial.release.pins import LEASE, SWEEP, SweepRecord
-from perennial.release.publish import promote, rollback
-from perennial.release.store import PendingNote
-from perennial.release.sweep import plan_sweep, sweep
+from perennial.release.forgetting.forgotten import read_forgotten, write_forgotten
+from perennial.release.publishing.pins import LEASE, SWEEP, SweepRecord
+from perennial.release.publishing.publish import promote, rollback
+from perennial.release.stores.store import PendingNote
+from perennial.release.sweeping.lease import deleting
+from perennial.release.sweeping.sweep import plan_sweep, sweep
 from perennial.release.verify import verify_store, verify_whole_store
 
 SAID = {"why": "because", "who": "test"}
@@ -117,7 +117,7 @@ def test_what_a_note_pins_stays_until_the_note_is_old(store, chain):
 
 
 def verifyable(store, release_id):
-    from perennial.release.moves import read_kept
+    from perennial.release.channels.moves import read_kept
 
     return read_kept(store, release_id, key=None).objects()
 

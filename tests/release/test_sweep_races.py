@@ -8,9 +8,9 @@ from tiny_increment import publish_increment
 from tiny_release import NOON
 
 from perennial.errors import Refused
-from perennial.release.local import LocalStore
-from perennial.release.moves import promote
-from perennial.release.sweep import sweep
+from perennial.release.channels.moves import promote
+from perennial.release.stores.local import LocalStore
+from perennial.release.sweeping.sweep import sweep
 from perennial.release.verify import verify_store
 
 PUBLISHERS, ROUNDS = 4, 6

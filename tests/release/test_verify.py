@@ -4,9 +4,9 @@ from tiny_increment import publish_increment
 from tiny_release import NOON
 
 from perennial.errors import BadInput
-from perennial.release.pins import SWEEP
-from perennial.release.publish import promote, rollback
-from perennial.release.store import PendingNote
+from perennial.release.publishing.pins import SWEEP
+from perennial.release.publishing.publish import promote, rollback
+from perennial.release.stores.store import PendingNote
 from perennial.release.verify import verify_release, verify_store, verify_whole_store
 
 KEY = b"a key of the house"

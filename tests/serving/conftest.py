@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from perennial.release.local import LocalStore
-from perennial.release.manifest import Manifest, read_manifest
-from perennial.release.publish import promote
+from perennial.release.manifests.manifest import Manifest, read_manifest
+from perennial.release.publishing.publish import promote
+from perennial.release.stores.local import LocalStore
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny_increment import publish_increment

@@ -8,8 +8,8 @@ from tiny_bridge import TURNED, publish_bridge
 from tiny_release import DIMENSION, NOON
 
 from perennial.errors import IntegrityError
-from perennial.release.manifest import read_manifest
-from perennial.release.publish import promote, rollback
+from perennial.release.manifests.manifest import read_manifest
+from perennial.release.publishing.publish import promote, rollback
 from perennial.serving.loaded import load_release
 from perennial.serving.searcher import Searcher
 

@@ -13,8 +13,8 @@ from damage import flip, overwrite
 from tiny_release import NOON, publish_folders
 
 from perennial.errors import BadInput
-from perennial.release.local import LocalStore
-from perennial.release.publish import promote, rollback
+from perennial.release.publishing.publish import promote, rollback
+from perennial.release.stores.local import LocalStore
 from perennial.serving.searcher import Searcher
 
 

@@ -4,7 +4,7 @@ import sys
 PROGRAM = """
 import sys
 from pathlib import Path
-from perennial.release.local import LocalStore
+from perennial.release.stores.local import LocalStore
 from perennial.serving.searcher import Searcher
 
 searcher = Searcher.open(LocalStore(Path(sys.argv[1])), "production", Path(sys.argv[2]))

@@ -13,8 +13,8 @@ from perennial.errors import EncoderMismatch
 from perennial.index.index import Index
 from perennial.model.encoder import load_encoder
 from perennial.model.static import read_static, write_static
-from perennial.release.cache import ReleaseCache
-from perennial.release.manifest import read_manifest
+from perennial.release.caching.cache import ReleaseCache
+from perennial.release.manifests.manifest import read_manifest
 from perennial.serving.loaded import load_release
 from perennial.serving.searcher import Searcher
 

@@ -9,7 +9,7 @@ from damage import overwrite
 from tiny_release import NOON, Folders, publish_folders
 
 from perennial.errors import BadInput, IntegrityError
-from perennial.release.publish import promote, rollback
+from perennial.release.publishing.publish import promote, rollback
 from perennial.serving.searcher import Searcher
 
 KEY = b"a key of the house"

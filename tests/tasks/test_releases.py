@@ -5,7 +5,7 @@ from tiny_release import NOON, fast_folder
 from tiny_shop import Shop, tiny_params
 
 from perennial.errors import BadInput
-from perennial.release.publish import promote
+from perennial.release.publishing.publish import promote
 from perennial.workspace import Places, Workspace
 from tasks.notes import write_note
 from tasks.releases import both_releases

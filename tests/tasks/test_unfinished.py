@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from perennial.errors import BadInput, IntegrityError, PlaceUnusable, Refused
-from perennial.release.channel import Channel
-from perennial.release.served import Served
-from perennial.release.transitions import Signed, promoted, rolled_back
+from perennial.release.channels.channel import Channel
+from perennial.release.channels.served import Served
+from perennial.release.channels.transitions import Signed, promoted, rolled_back
 from perennial.workspace import Workspace
 from tasks.notes import write_json
 from tasks.unfinished import forget_failure, mark_failed, unfinished

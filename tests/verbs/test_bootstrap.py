@@ -11,8 +11,8 @@ from perennial.data.documents import indexed_texts
 from perennial.data.tables import read_table
 from perennial.model.digest import directory_digest
 from perennial.model.encoder import load_encoder
-from perennial.release.local import LocalStore
-from perennial.release.materialise import materialise
+from perennial.release.caching.materialise import materialise
+from perennial.release.stores.local import LocalStore
 from perennial.verbs.bootstrap import inverse_document_frequency
 
 

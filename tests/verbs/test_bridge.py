@@ -21,13 +21,13 @@ from perennial.index.bridge import Bridge, write_bridge
 from perennial.model.digest import text_digests
 from perennial.model.encoder import load_encoder
 from perennial.model.static import read_static, write_static
-from perennial.release.local import LocalStore
-from perennial.release.manifest import read_manifest
-from perennial.release.materialise import materialise
-from perennial.release.parts import StoredFile
+from perennial.release.caching.materialise import materialise
+from perennial.release.manifests.manifest import read_manifest
+from perennial.release.manifests.parts import StoredFile
+from perennial.release.stores.local import LocalStore
 from perennial.serving.loaded import load_release
 from perennial.serving.searcher import Searcher
-from perennial.verbs.bridge_sample import common_rows, embed_sample, logged_queries
+from perennial.verbs.bridging.sample import common_rows, embed_sample, logged_queries
 
 START = pd.Timestamp("2026-01-05", tz="UTC")
 STRETCH = 2.0

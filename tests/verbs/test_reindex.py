@@ -13,9 +13,9 @@ from tiny_shop import Shop, tiny_params
 
 from perennial.errors import BadInput, Conflict, Refused, TableInvalid
 from perennial.model.vectors import VectorCache
-from perennial.release.publish import resume, rollback
+from perennial.release.publishing.publish import resume, rollback
 from perennial.release.verify import verify_store
-from perennial.verbs.reindex_release import bring_up_to_date
+from perennial.verbs.reindexing.release import bring_up_to_date
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from tiny_release import NOON, fast_folder
 from tiny_shop import Shop, tiny_params
 
 from perennial.errors import Conflict, PlaceUnusable, Refused
-from perennial.release.local import LocalStore
-from perennial.release.manifest import read_manifest
-from perennial.release.publish import promote, resume, rollback
-from perennial.release.served import served
+from perennial.release.channels.served import served
+from perennial.release.manifests.manifest import read_manifest
+from perennial.release.publishing.publish import promote, resume, rollback
+from perennial.release.stores.local import LocalStore
 from perennial.release.verify import verify_store
 from perennial.verbs.replace_champion import replace_champion
 

@@ -16,8 +16,8 @@ from small import write_params
 
 from perennial.data.schema import TABLES
 from perennial.model.digest import directory_digest, file_digest
-from perennial.release.local import LocalStore
-from perennial.release.materialise import materialise
+from perennial.release.caching.materialise import materialise
+from perennial.release.stores.local import LocalStore
 
 WINDOW = {"snapshot": {"window_days": 3, "click_window_seconds": 7200}}
 

@@ -1,0 +1,1 @@
+"""A reader's own copy of what it serves."""

@@ -1,0 +1,1 @@
+"""The pointers to what is served, and every move of them: forward, back, on hold."""

@@ -1,0 +1,158 @@
+"""The moves of a channel as values: what it becomes when it is promoted, reindexed, rolled back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from perennial.errors import BadInput, Refused
+from perennial.release.channels.channel import WRITES_LIMIT, Channel, Hold, Mask
+from perennial.release.channels.history import Move, thinned
+
+
+@dataclass(frozen=True)
+class Signed:
+    """Who writes, when, and the random id that the write is recognised by."""
+
+    at: str
+    who: str
+    write_id: str
+
+
+def promoted(
+    channel: Channel | None,
+    release_id: str,
+    *,
+    name: str,
+    lineage: str | None,
+    why: str,
+    by: Signed,
+    mask: Mask | None = None,
+    is_catch_up: bool = False,
+) -> Channel:
+    """The channel with a new stable; raises Refused on hold or while another release rolls out.
+
+    A catch-up is the same encoder with a newer catalogue: it goes through a hold, which stays.
+    """
+    if channel is None:
+        first = Move(by.at, None, release_id, why, by.who, lineage)
+        return Channel(1, name, 1, by.write_id, release_id, history=(first,))
+    if channel.candidate is not None and channel.candidate.release_id != release_id:
+        raise Refused(
+            f"{channel.name} is rolling out {channel.candidate.release_id} "
+            f"({channel.candidate.stage}); wait until that ends, or roll it back"
+        )
+    _check_hold(channel, lineage, is_catch_up=is_catch_up)
+    after = _moved(channel, release_id, lineage=lineage, why=why, by=by)
+    return replace(after, candidate=None, mask=mask)
+
+
+def reindexed(
+    channel: Channel,
+    *,
+    stable: tuple[str, str],
+    candidate: tuple[str, str] | None,
+    lineage: str,
+    why: str,
+    by: Signed,
+    is_catch_up: bool = False,
+) -> Channel:
+    """The channel with (old, new) stable and candidate in one write; the mask has done its work.
+
+    Raises Refused where either is no longer the old one, or on hold unless it is a catch-up.
+    """
+    rolling = channel.candidate
+    expected = candidate[0] if candidate is not None else None
+    found = rolling.release_id if rolling is not None else None
+    if (channel.stable, found) != (stable[0], expected):
+        raise Refused(
+            f"{channel.name} serves {channel.stable} and rolls out {found or 'nothing'}, but "
+            f"{stable[0]} and {expected or 'nothing'} were reindexed; reindex what is there now"
+        )
+    _check_hold(channel, lineage, is_catch_up=is_catch_up)
+    after = _moved(channel, stable[1], lineage=lineage, why=why, by=by)
+    if rolling is not None and candidate is not None:
+        after = replace(after, candidate=replace(rolling, release_id=candidate[1]))
+    return replace(after, mask=None)
+
+
+def rewritten(
+    channel: Channel,
+    *,
+    stable: str,
+    candidate: str | None,
+    mask: Mask | None,
+    lineage: str,
+    why: str,
+    by: Signed,
+) -> Channel:
+    """The channel on successors of what it serves and rolls out; its hold stays."""
+    after = _moved(channel, stable, lineage=lineage, why=why, by=by)
+    if channel.candidate is not None and candidate is not None:
+        after = replace(after, candidate=replace(channel.candidate, release_id=candidate))
+    return replace(after, mask=mask)
+
+
+def rolled_back(
+    channel: Channel,
+    to: str,
+    *,
+    lineage: str | None,
+    why: str,
+    by: Signed,
+    mask: Mask | None = None,
+    history: Sequence[Move] | None = None,
+) -> Channel:
+    """The channel on an older release, without a candidate and on hold; raises Refused if it is.
+
+    `history`, where given, is the channel's own with a thinned move restored.
+    """
+    if to == channel.stable:
+        raise Refused(
+            f"{channel.name} already serves {to}; name another release of `perennial status`"
+        )
+    if history is not None:
+        channel = replace(channel, history=tuple(history))
+    after = _moved(channel, to, lineage=lineage, why=why, by=by)
+    return replace(after, candidate=None, hold=Hold(reason=why, since=by.at), mask=mask)
+
+
+def resumed(channel: Channel, reason: str, *, by: Signed) -> Channel:
+    """The channel without its hold; raises Refused where there is none, BadInput without reason.
+
+    The mask stays: only a reindex knows which documents are there again.
+    """
+    if not reason.strip():
+        raise BadInput("resuming needs a reason; give --reason 'what was wrong and is fixed'")
+    if channel.hold is None:
+        raise Refused(f"{channel.name} is not on hold; there is nothing to resume")
+    lineage = channel.history[-1].lineage if channel.history else None
+    why = f"resumed: {reason}"
+    return replace(_moved(channel, channel.stable, lineage=lineage, why=why, by=by), hold=None)
+
+
+def _check_hold(channel: Channel, lineage: str | None, *, is_catch_up: bool) -> None:
+    """Raise Refused on hold, unless this is the catch-up of the encoder that is served."""
+    if channel.hold is None:
+        return
+    served = channel.history[-1].lineage if channel.history else None
+    if is_catch_up and (served is None or served == lineage):
+        return
+    held = f"{channel.name} is on hold since {channel.hold.since} ({channel.hold.reason})"
+    if is_catch_up:
+        raise Refused(f"{held}, and a catch-up keeps the encoder; `perennial resume` first")
+    raise Refused(
+        f"{held}; when the cause is gone run `perennial resume --reason '...'`, then promote again"
+    )
+
+
+def _moved(channel: Channel, to: str, *, lineage: str | None, why: str, by: Signed) -> Channel:
+    """The next generation: stable, history and writes; candidate, hold and mask as they were."""
+    move = Move(by.at, channel.stable, to, why, by.who, lineage)
+    return replace(
+        channel,
+        generation=channel.generation + 1,
+        write_id=by.write_id,
+        stable=to,
+        history=thinned((*channel.history, move)),
+        writes=(*channel.writes, channel.write_id)[-WRITES_LIMIT:],
+        signature=None,
+    )

@@ -1,0 +1,1 @@
+"""Removing a document from every byte that is kept."""

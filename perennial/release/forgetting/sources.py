@@ -1,0 +1,119 @@
+"""Stored segments, fetched once, and which of their rows belong to some documents."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from perennial.index.exact import stored_vectors
+from perennial.index.lists import list_of
+from perennial.index.segment import Rows, Segment, read_rows
+from perennial.index.template import read_template
+from perennial.release.manifests.documents import dead_rows, segment_rows
+from perennial.release.manifests.manifest import Manifest
+from perennial.release.manifests.parts import SegmentPart
+from perennial.release.stores.store import Store
+
+_LEAST_CODE_BYTES = 16  # shorter codes are found by chance
+
+
+@dataclass(frozen=True)
+class Found:
+    """Rows of the documents in one segment: their text digests and vectors, decoded where the codes
+    are lossy, and the bytes that the file keeps of each."""
+
+    text_digests: frozenset[str]
+    vectors: np.ndarray  # (h, d) float32
+    stored: frozenset[bytes]
+
+
+@dataclass
+class Sources:
+    """The segments of a store, seen as rows of `doc_ids` and others; `folder` takes the files."""
+
+    store: Store
+    doc_ids: Collection[str]
+    folder: Path
+    _hidden: dict[str, np.ndarray] = field(default_factory=dict)
+    _found: dict[Path, Found] = field(default_factory=dict)
+
+    def holds(self, manifest: Manifest) -> bool:
+        """True where a segment of the release has a row of the documents, living or dead."""
+        return any(self.hidden(each).any() for each in manifest.index.segments)
+
+    def hidden(self, segment: SegmentPart) -> np.ndarray:
+        """(rows,) bool: which are of the documents."""
+        key = segment.ids.digest
+        if key not in self._hidden:
+            ids = segment_rows(self.store, segment)["doc_id"]
+            hidden = pc.is_in(ids, value_set=pa.array(sorted(self.doc_ids), pa.string()))
+            self._hidden[key] = hidden.combine_chunks().to_numpy(zero_copy_only=False)
+        return self._hidden[key]
+
+    def others(self, segment: SegmentPart) -> set[str]:
+        """The text digests of the rows that are not of the documents."""
+        table = segment_rows(self.store, segment)
+        return set(table.filter(pa.array(~self.hidden(segment)))["text_digest"].to_pylist())
+
+    def dead(self, segment: SegmentPart) -> np.ndarray:
+        """(rows,) bool: which have tombstones."""
+        dead = np.zeros(segment.rows, dtype=bool)
+        dead[dead_rows(self.store, segment)] = True
+        return dead
+
+    def found(self, manifest: Manifest, segment: SegmentPart) -> Found:
+        """The documents' rows of a segment, read once."""
+        files = self.files(segment)
+        if files not in self._found:
+            rows, hidden = self.rows(manifest, segment), self.hidden(segment)
+            table = segment_rows(self.store, segment).filter(pa.array(hidden))
+            chunks = [part for _, part in stored_vectors(Segment(rows, ~hidden))]
+            empty = np.empty((0, rows.vectors.d), dtype=np.float32)
+            vectors = np.array(np.concatenate([empty, *chunks]), dtype=np.float32)
+            digests = frozenset(table["text_digest"].to_pylist())
+            stored = frozenset(_stored(rows, hidden, vectors))
+            self._found[files] = Found(digests, vectors, stored)
+        return self._found[files]
+
+    def rows(self, manifest: Manifest, segment: SegmentPart) -> Rows:
+        """The rows of a segment, read with the quantizer of the release."""
+        return read_rows(
+            self.files(segment),
+            vectors=segment.vectors.path,
+            ids=segment.ids.path,
+            template=self.template(manifest),
+            mmap=True,
+        )
+
+    def files(self, segment: SegmentPart) -> Path:
+        """A folder with the segment's two files."""
+        name = f"{segment.vectors.digest[7:23]}-{segment.ids.digest[7:23]}"
+        for file in (segment.vectors, segment.ids):
+            if not (self.folder / name / file.path).exists():
+                self.store.fetch(file.digest, self.folder / name / file.path)
+        return self.folder / name
+
+    def template(self, manifest: Manifest) -> tuple[faiss.IndexIVF, str] | None:
+        """The quantizer that the segments of the release share, with its fingerprint."""
+        file = manifest.index.quantizer
+        if file is None:
+            return None
+        path = self.folder / file.digest[7:23] / file.path
+        if not path.exists():
+            self.store.fetch(file.digest, path)
+        return read_template(path, dimension=manifest.index_dimension)
+
+
+def _stored(rows: Rows, hidden: np.ndarray, vectors: np.ndarray) -> list[bytes]:
+    """The bytes that the file keeps of the hidden rows, as far as they are no bytes of chance."""
+    index = rows.vectors
+    if not isinstance(index, faiss.IndexIVF):
+        return [bytes(row) for row in vectors]
+    if index.code_size < _LEAST_CODE_BYTES:
+        return []
+    lists = (list_of(index, number) for number in range(index.nlist))
+    return [bytes(code) for numbers, codes in lists for code in codes[hidden[numbers]]]

@@ -1,0 +1,1 @@
+"""What a release consists of, byte by byte, and how that is written down."""

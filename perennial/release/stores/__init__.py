@@ -1,0 +1,1 @@
+"""Where releases are kept: one protocol, a local disk and S3 behind it."""

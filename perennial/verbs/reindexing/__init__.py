@@ -1,0 +1,1 @@
+"""`perennial reindex`: the catalogue's changes into what a channel serves."""
