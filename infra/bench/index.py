@@ -8,6 +8,7 @@ where there is one. `--quick` runs all of it on a few thousand vectors, to see t
 import argparse
 import json
 import multiprocessing
+import re
 import shutil
 import sys
 import time
@@ -69,7 +70,8 @@ def measure(home: Path, out: Path, *, is_quick: bool) -> tuple[list[Row], bool]:
     sides = [
         own,
         apart(run_inverted, home, shape, *settings),
-        apart(run_lance, home, shape, settings[1]),
+        apart(run_lance, home, shape, _lists(own.factory), settings[1]),
+        apart(run_lance, home, shape, None, settings[1]),
     ]
     found = [side for side in sides if side is not None]
     rows = own_rows(own, shape) + beside_rows(found, shape)
@@ -118,10 +120,10 @@ def run_inverted(home: Path, shape: Shape, factory: str, nprobe: int) -> Side:
     return side
 
 
-def run_lance(home: Path, shape: Shape, nprobe: int) -> Side:
-    """The side LanceDB."""
+def run_lance(home: Path, shape: Shape, partitions: int | None, nprobe: int) -> Side:
+    """The side LanceDB, with so many partitions."""
     corpus, folder = open_corpus(home / "corpus", shape), home / "lance"
-    side = lance.run(corpus, folder, nprobe=nprobe, track=_progress)
+    side = lance.run(corpus, folder, partitions=partitions, nprobe=nprobe, track=_progress)
     shutil.rmtree(folder)
     return side
 
@@ -162,6 +164,12 @@ def _gpu_rows(home: Path, *, is_quick: bool) -> list[Row]:
                 built[side] = done
         shutil.rmtree(home / "gpu")
     return gpu.rows(built, found=found)
+
+
+def _lists(factory: str) -> int | None:
+    """Lists of an IVF by its factory, None for what has none."""
+    found = re.match(r"IVF(\d+)", factory)
+    return int(found[1]) if found else None
 
 
 def _change(is_quick: bool) -> int:

@@ -10,6 +10,7 @@ COLOUR = {
     "Perennial": COLOURS["candidate"],
     "one FAISS IVF": COLOURS["champion"],
     "LanceDB": COLOURS["lexical"],
+    "LanceDB, our lists": COLOURS["muted"],
 }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from infra.bench.corpus import Shape
 from infra.bench.growth import Point, slope
+from infra.bench.lance import NAME
 from infra.bench.measured import Side
 from infra.bench.row import Row, row
 
@@ -65,7 +66,7 @@ def own_rows(ours: Side, shape: Shape) -> list[Row]:
 def beside_rows(sides: Sequence[Side], shape: Shape) -> list[Row]:
     """The same updates on every side: time, bytes, recall, latency; bytes against ours."""
     ours, rows = sides[0], []
-    own = _bytes(ours) / 1e6
+    own, own_median = _bytes(ours) / 1e6, _median_bytes(ours) / 1e6
     for side in sides:
         seconds = [cost.seconds for cost in side.updates]
         after, before = (float(np.percentile(ms, 95)) for ms in (side.after_ms, side.before_ms))
@@ -78,9 +79,11 @@ def beside_rows(sides: Sequence[Side], shape: Shape) -> list[Row]:
             row(f"{name}: bytes of an update, mean", _bytes(side) / 1e6, "MB",
                 against="" if side is ours else "Perennial",
                 base=None if side is ours else own,
-                at_least=50 if name == "LanceDB" else None, of_ratio=name == "LanceDB"),
+                at_least=50 if name.startswith(NAME) else None, of_ratio=name.startswith(NAME)),
             row(f"{name}: bytes of an update, median",
-                median(cost.bytes for cost in side.updates) / 1e6, "MB"),
+                _median_bytes(side) / 1e6, "MB",
+                against="" if side is ours else "Perennial",
+                base=None if side is ours else own_median),
             row(f"{name}: recall@10, lowest", min(side.recall.values()), "recall@10"),
             row(f"{name}: recall@10 after the last update", last, "recall@10"),
             row(f"{name}: search p95 after the last update", after, "ms",
@@ -113,6 +116,10 @@ def growth_rows(points: Sequence[Point], *, dimension: int, change: int) -> list
                 against="0 is the change alone, 1 the corpus", at_most=at_most)
         )  # fmt: skip
     return rows
+
+
+def _median_bytes(side: Side) -> float:
+    return median(cost.bytes for cost in side.updates)
 
 
 def _bytes(side: Side) -> float:
