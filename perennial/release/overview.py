@@ -51,8 +51,8 @@ def show(view: dict[str, Any], console: Console) -> None:
             console.print("`perennial resume --reason '...'` ends it.")
         if channel.get("mask"):
             console.print(
-                f"{channel['mask']['documents']:,} documents that were deleted before the rollback "
-                "are hidden; `python -m flows.reindex --catch-up` brings its index up to date",
+                f"hidden, deleted before the rollback: {channel['mask']['documents']:,} of its "
+                "documents; `python -m flows.reindex --catch-up` brings its index up to date",
                 soft_wrap=True,
             )
     if view["releases"]:

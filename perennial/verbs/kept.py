@@ -147,8 +147,8 @@ def show_forgetting(value: dict[str, Any], console: Console) -> None:
         console.print("[bold yellow]Not everything is gone; look at these, then run it again.[/]")
     else:
         console.print(
-            f"Every byte of the store was read: the id and {value['vectors_sought']} vectors of it "
-            "are nowhere."
+            "Every byte of the store was read: its id is nowhere, and no vector of it "
+            f"({value['vectors_sought']} were looked for)."
         )
     if value["in_encoders"]:
         console.print("An encoder's vocabulary knows the id as a word; that stays.")

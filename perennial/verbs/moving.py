@@ -58,7 +58,7 @@ def register_moving(
             "promoted until `perennial resume --reason '...'`."
         )
         if moved.mask is not None:
-            print(f"{moved.mask.documents:,} documents that were deleted since are hidden.")
+            print(f"Hidden, since they were deleted: {moved.mask.documents:,} of its documents.")
         print("Bring its index up to date now: python -m flows.reindex --catch-up")
 
     @app.command()
@@ -78,7 +78,7 @@ def register_moving(
             return
         print(f"{channel} is no longer on hold and serves {moved.stable}.")
         if moved.mask is not None:
-            print(f"{moved.mask.documents:,} documents stay hidden until the next reindex.")
+            print(f"Hidden until the next reindex: {moved.mask.documents:,} of its documents.")
 
     @app.command()
     def diff(
