@@ -299,7 +299,7 @@ def test_forget_reports_release_by_release_and_what_it_cannot_reach(run, home, r
     code, out, _ = run("forget", "--doc", "second-7")
     assert code == 0
     assert releases[1] in out and "production serves a release without it" in out
-    assert "are nowhere" in out and "The source still has it" in out and "Not reached" in out
+    assert "its id is nowhere" in out and "The source still has it" in out and "Not reached" in out
     code, found = run_json(run, "search", "word7")
     assert "second-7" not in {hit["doc_id"] for hit in found["hits"]}
     assert not list((home / "cache").rglob(releases[1]))
