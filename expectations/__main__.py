@@ -30,12 +30,14 @@ def main() -> int:
 
 def validate(workspace: Workspace) -> dict[str, Any]:
     """The summary of a snapshot that keeps every promise; raises TableInvalid if it does not."""
+    from expectations.accepted import write_log
     from expectations.check import check
     from expectations.page import render
     from expectations.snapshot import promises_of
     from expectations.summary import sentence, summary
     from expectations.tables import read_snapshot
     from perennial.data.split import is_held_out
+    from perennial.stages.shell import fresh
 
     page = workspace.work("validate") / "report.html"
     with _writing(page.parent):
@@ -63,12 +65,14 @@ def validate(workspace: Workspace) -> dict[str, Any]:
     kept = workspace.artifacts("validate") / "summary.json"
     broken = page.with_name("summary.json")
     with _writing(page.parent):
-        # an earlier run's summary speaks of another snapshot
-        for stale in (kept, broken):
-            stale.unlink(missing_ok=True)
+        # what an earlier run left speaks of another snapshot
+        fresh(workspace.artifacts("validate"))
+        broken.unlink(missing_ok=True)
         start, end, digest = snapshot.start, snapshot.end, snapshot.digest
         _write(page, render(outcomes, rows=rows, start=start, end=end, digest=digest))
         text = json.dumps(result, indent=1, allow_nan=False) + "\n"
+        if result["success"]:
+            write_log(workspace)
         _write(kept if result["success"] else broken, text)
     if not result["success"]:
         raise TableInvalid(

@@ -28,6 +28,10 @@ class Workspace:
     def table(self, name: str) -> Path:
         return self.snapshot / f"{name}.parquet"
 
+    def log(self, name: str) -> Path:
+        """The accepted rows of requests, impressions or events: what every later stage reads."""
+        return self.artifacts("validate") / "log" / f"{name}.parquet"
+
     def artifacts(self, stage: str) -> Path:
         """A stage's outs. DVC deletes them before the stage runs again."""
         return self.root / "artifacts" / stage

@@ -38,7 +38,7 @@ class Indexed:
 
 def run(workspace: Workspace, params: Params) -> None:
     """Write artifacts/index: index/, references/, variance.csv and summary.json."""
-    logged = read_table(workspace.table("requests"), columns=["query"])["query"]
+    logged = read_table(workspace.log("requests"), columns=["query"])["query"]
     indexed = index_catalogue(
         read_table(workspace.table("catalogue")),
         encoder=workspace.artifacts("train") / "encoder",

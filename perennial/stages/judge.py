@@ -18,9 +18,9 @@ def run(workspace: Workspace, params: Params) -> None:
     """Write artifacts/judge: judgements.parquet (training queries only) and summary.json."""
     section, split = params.judge, params.split
     counts = count_examinations(
-        requests=workspace.table("requests"),
-        impressions=workspace.table("impressions"),
-        events=workspace.table("events"),
+        requests=workspace.log("requests"),
+        impressions=workspace.log("impressions"),
+        events=workspace.log("events"),
     )
     if counts["clicks"].sum() == 0:
         raise BadInput("the log has no click, so it teaches nothing; collect more of it")
@@ -32,7 +32,7 @@ def run(workspace: Workspace, params: Params) -> None:
         max_negative_rate=section.max_negative_rate,
         confidence=section.confidence,
     )
-    explored = read_table(workspace.table("requests"), columns=["explored"])["explored"].mean()
+    explored = read_table(workspace.log("requests"), columns=["explored"])["explored"].mean()
     if explored == 0:
         print(
             "judge: the log explores nothing, so how much a rank is worth in clicks cannot be told "

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from perennial.data.schema import LOG_TABLES
 from perennial.errors import BadInput, ParamsInvalid, PlaceUnusable, TableInvalid
 from perennial.workspace import Workspace
 
@@ -36,6 +37,9 @@ def test_a_healthy_snapshot_leaves_a_summary_and_a_page_and_nothing_else(workspa
     written = files(workspace.root)
     assert set(written) - set(before) == {
         Path("artifacts/validate/summary.json"),
+        Path("artifacts/validate/profile.json"),
+        *(Path(f"artifacts/validate/log/{table}.parquet") for table in LOG_TABLES),
+        *(Path(f"artifacts/validate/quarantine/{table}.parquet") for table in LOG_TABLES),
         Path("work/validate/report.html"),
     }
     assert before.items() <= written.items()

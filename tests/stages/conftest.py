@@ -10,7 +10,7 @@ import pytest
 from perennial.stages.shell import run_stage
 from perennial.workspace import Workspace
 
-ORDER = ("judge", "mine", "train", "index", "evaluate")
+ORDER = ("validate", "judge", "mine", "train", "index", "evaluate")
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +18,9 @@ def run() -> Callable[[str, Path], None]:
     """`run("mine", root)`: one stage of a workspace, in this process; what it raises comes out."""
 
     def run_here(stage: str, root: Path) -> None:
+        if stage == "validate":
+            importlib.import_module("expectations.__main__").validate(Workspace(root))
+            return
         module = importlib.import_module(f"perennial.stages.{stage}")
         run_stage(stage, module.run, Workspace(root))
 
@@ -26,7 +29,7 @@ def run() -> Callable[[str, Path], None]:
 
 @pytest.fixture(scope="session")
 def finished(fresh_workspace, run, tmp_path_factory) -> Path:
-    """A workspace after judge, mine, train, index and evaluate; read-only."""
+    """A workspace after validate, judge, mine, train, index and evaluate; read-only."""
     root = tmp_path_factory.mktemp("finished") / "workspace"
     shutil.copytree(fresh_workspace, root)
     for stage in ORDER:

@@ -25,7 +25,7 @@ def rewrite(path, change, schema=None):
 
 
 def test_a_log_without_clicks_teaches_nothing(workspace, run):
-    rewrite(workspace.table("events"), lambda rows: [], TABLES["events"])
+    rewrite(workspace.log("events"), lambda rows: [], TABLES["events"])
     with pytest.raises(BadInput, match="the log has no click, so it teaches nothing; collect more"):
         run("judge", workspace.root)
 
