@@ -53,8 +53,8 @@ def write_increment(
 
 
 def vector_of(text: str) -> np.ndarray:
-    """(d,) a unit vector that the text decides."""
-    seed = int(text_digest(text)[7:15], 16)
+    """(d,) a unit vector that the text decides; blanks around it say nothing, as to an encoder."""
+    seed = int(text_digest(text.strip())[7:15], 16)
     vector = np.random.default_rng(seed).standard_normal(DIMENSION).astype(np.float32)
     return vector / np.linalg.norm(vector)
 

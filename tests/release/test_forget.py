@@ -5,10 +5,11 @@ import itertools
 import json
 from datetime import UTC, datetime, timedelta
 
+import faiss
 import numpy as np
 import pytest
-from tiny_increment import publish_increment
-from tiny_release import NOON
+from tiny_increment import publish_increment, write_increment
+from tiny_release import DIMENSION, HEALTH, NOON
 
 from perennial.errors import BadInput, Refused
 from perennial.index.index import Index
@@ -20,6 +21,7 @@ from perennial.release.forgetting.traces import Traces, scan_folder
 from perennial.release.manifests.documents import live_documents
 from perennial.release.publishing.pins import SWEEP
 from perennial.release.publishing.publish import promote, rollback
+from perennial.release.publishing.successor import publish_successor
 from perennial.release.stores.store import PendingNote
 from perennial.release.verify import verify_whole_store
 
@@ -142,6 +144,70 @@ def test_a_document_with_the_same_text_keeps_its_vector(store, serving, tmp_path
     done = forgets(store, "a")
     assert (done.vectors, done.hits) == (0, {})
     assert "b" in documents(store, store.read_channel("production").stable)
+
+
+def test_a_document_with_other_words_but_the_very_same_vector_is_no_trace(store, serving, tmp_path):
+    twin = publish_increment(store, serving, tmp_path / "i", add={"a": "word55", "b": "word55 "})
+    promote(store, "production", twin.release_id, now=NOON, **SAID)
+    done = forgets(store, "a")
+    assert (done.vectors, done.hits) == (0, {})
+    assert "b" in documents(store, store.read_channel("production").stable)
+
+
+def test_a_twin_in_another_release_and_a_deleted_one_are_no_traces_either(store, serving, tmp_path):
+    one = publish_increment(store, serving, tmp_path / "1", add={"a": "word55", "c": "word56"})
+    two = publish_increment(store, one, tmp_path / "2", add={"d": "word56 "}, remove={"a", "c"})
+    other = publish_increment(store, serving, tmp_path / "3", add={"b": "word55 "})
+    three = publish_increment(store, two, tmp_path / "4", add={}, remove={"d"})
+    assert forgets(store, "a", "c").hits == {}
+    kept = {today(store, each.release_id) for each in (one, two, three)}
+    assert set(store.release_ids()) == kept | {serving.release_id, other.release_id}
+
+
+def test_a_vector_of_nothing_is_no_trace(store, serving, tmp_path):
+    """An encoder that knows no word of a text gives zeros, which stand in any binary file."""
+    index = write_increment(store, serving, tmp_path / "i", add={"a": "word55"})
+    faiss_index = faiss.IndexFlatIP(DIMENSION)
+    faiss_index.add(np.zeros((1, DIMENSION), dtype=np.float32))
+    faiss.write_index(faiss_index, str(index / "segment-0001.faiss"))
+    made = publish_successor(
+        store,
+        serving,
+        index=index,
+        references=None,
+        catalogue=vars(serving.catalogue) | {"documents": 41},
+        health=HEALTH,
+        provenance={},
+        created_at=NOON,
+    )
+    promote(store, "production", made.release_id, now=NOON, **SAID)
+    done = forgets(store, "a")
+    assert (done.vectors, done.hits) == (0, {})
+
+
+def test_references_lose_it_also_in_a_release_that_no_longer_has_its_row(store, serving, tmp_path):
+    """A reindex carries the references on, and a compaction leaves a deleted row out."""
+    index = write_increment(store, serving, tmp_path / "i", add={"a": "word55"})
+    about = json.loads((index / "index.json").read_text())
+    about["segments"] = about["segments"][1:]
+    (index / "index.json").write_text(json.dumps(about, indent=2, sort_keys=True) + "\n")
+    made = publish_successor(
+        store,
+        serving,
+        index=index,
+        references=None,
+        catalogue=vars(serving.catalogue) | {"documents": 1},
+        health=HEALTH,
+        provenance={},
+        created_at=NOON,
+    )
+    promote(store, "production", made.release_id, now=NOON, **SAID)
+    done = forgets(store, "first-2")
+    assert done.hits == {}
+    assert {each.release_id for each in done.releases} == {serving.release_id, made.release_id}
+    now = store.read_channel("production").stable
+    assert now == today(store, made.release_id) != made.release_id
+    assert documents(store, now) == {"a"}
 
 
 def test_what_was_rewritten_is_never_published_again(store, grown, first, publish_tiny):

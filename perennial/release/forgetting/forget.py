@@ -19,6 +19,7 @@ from perennial.release.forgetting.forgotten import read_forgotten, today, write_
 from perennial.release.forgetting.references import references_without
 from perennial.release.forgetting.repoint import repoint
 from perennial.release.forgetting.rewrite import Rewriter
+from perennial.release.forgetting.sought import NOTHING, seek
 from perennial.release.forgetting.sources import Sources
 from perennial.release.forgetting.traces import Traces, scan_store
 from perennial.release.manifests.canonical import parse_utc, utc_text
@@ -78,19 +79,28 @@ def forget(
         sources = Sources(store, tuple(sorted(set(doc_ids))), Path(folder) / "stored")
         rewriter = Rewriter(sources, Path(folder) / "segments")
         manifests = [read_kept(store, each, key=key) for each in store.release_ids()]
-        old = [each for each in manifests if sources.holds(each)]
-        traces, digests = _traces(sources, old, manifests)
-        done = []
-        for manifest in sorted(old, key=lambda each: (each.created_at, each.release_id)):
-            place = Path(folder) / manifest.release_id
-            done.append(_rewrite(store, manifest, rewriter, place, key=key, clock=clock, say=say))
+        sought = seek(sources, manifests)
+        traces, done = sought.traces, []
+        for manifest in sorted(sought.old, key=lambda each: (each.created_at, each.release_id)):
+            done.append(
+                _rewrite(
+                    store,
+                    manifest,
+                    rewriter,
+                    Path(folder) / manifest.release_id,
+                    vectors=sought.vectors.get(manifest.encoder.digest, NOTHING),
+                    key=key,
+                    clock=clock,
+                    say=say,
+                )
+            )
         channels = [
             name
             for name in store.channel_names()
             if repoint(store, name, sources.doc_ids, who=who, now=clock(), key=key, say=say)
         ]
-        clear_caches(traces, digests)
-        gone = {each.release_id for each in old}
+        clear_caches(traces, sought.text_digests)
+        gone = {each.release_id for each in sought.old}
         objects, size, busy = erase(
             store, gone, traces, pending=pending, clock=clock, key=key, say=say
         )
@@ -112,43 +122,13 @@ def _encoder_objects(store: Store, release_id: str, key: bytes | None) -> set[st
     return {each.digest for each in read_kept(store, release_id, key=key).encoder.files}
 
 
-def _traces(
-    sources: Sources, old: Sequence[Manifest], every: Sequence[Manifest]
-) -> tuple[Traces, frozenset[str]]:
-    """What to look for, and the text digests of all versions that are still indexed.
-
-    A vector is looked for only where no other document of that encoder has the same text.
-    """
-    texts: dict[str, set[str]] = {}  # by the encoder that made the index
-    vectors: dict[tuple[str, bytes], frozenset[str]] = {}
-    for manifest in old:
-        made_by = texts.setdefault(manifest.index_encoder, set())
-        for segment in manifest.index.segments:
-            if sources.hidden(segment).any():
-                found = sources.found(manifest, segment)
-                made_by |= found.text_digests
-                vectors |= {
-                    (manifest.index_encoder, each): found.text_digests for each in found.stored
-                }
-    shared: set[tuple[str, str]] = set()
-    for manifest in every:
-        for segment in manifest.index.segments:
-            both = texts.get(manifest.index_encoder, set()) & sources.others(segment)
-            shared |= {(manifest.index_encoder, each) for each in both}
-    alone = {
-        vector
-        for (encoder, vector), digests in vectors.items()
-        if not any((encoder, each) in shared for each in digests)
-    }
-    return Traces(tuple(sources.doc_ids), frozenset(alone)), frozenset().union(*texts.values())
-
-
 def _rewrite(
     store: Store,
     manifest: Manifest,
     rewriter: Rewriter,
     place: Path,
     *,
+    vectors: np.ndarray,
     key: bytes | None,
     clock: Clock,
     say: Say,
@@ -157,10 +137,7 @@ def _rewrite(
     record = read_forgotten(store, manifest.release_id)
     if record is not None and today(store, manifest.release_id) in store.release_ids():
         return Rewritten(manifest.release_id, record.successor, None, None)
-    sources = rewriter.sources
     rows = rewriter.rewrite(manifest, place / "index")
-    affected = [each for each in manifest.index.segments if sources.hidden(each).any()]
-    vectors = np.concatenate([sources.found(manifest, each).vectors for each in affected])
     references, left_out = references_without(store, manifest, vectors, place / "references")
     parent = None if manifest.parent is None else today(store, manifest.parent)
     successor = describe_successor(

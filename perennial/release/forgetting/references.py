@@ -26,10 +26,7 @@ def references_without(
     if part is None or not len(vectors):
         return None, 0
     kept = np.load(io.BytesIO(store.read(part.vectors.digest)), allow_pickle=False)
-    if kept.shape[1:] != vectors.shape[1:]:
-        return None, 0  # of the encoder that a bridge brought, which made no row of this index
-    codes = parse(manifest.index.factory, dimension=manifest.index_dimension).codes
-    is_near = (_unit(kept) @ _unit(vectors).T >= _NEAR[codes]).any(axis=1)
+    is_near = near_to(kept, vectors, factory=manifest.index.factory)
     if not is_near.any():
         return None, 0
     to.mkdir(parents=True)
@@ -37,6 +34,14 @@ def references_without(
     store.fetch(part.queries.digest, to / "fetched")
     shutil.move(to / "fetched", to / part.queries.path)
     return to, int(is_near.sum())
+
+
+def near_to(kept: np.ndarray, vectors: np.ndarray, *, factory: str) -> np.ndarray:
+    """(r,) bool: which (r, d) references are one of the (h, d) vectors, as far as codes tell."""
+    if not len(vectors):
+        return np.zeros(len(kept), dtype=bool)
+    near = _NEAR[parse(factory, dimension=vectors.shape[1]).codes]
+    return np.asarray((_unit(kept) @ _unit(vectors).T >= near).any(axis=1))
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

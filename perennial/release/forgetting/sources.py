@@ -1,6 +1,7 @@
 """Stored segments, fetched once, and which of their rows belong to some documents."""
 
-from collections.abc import Collection
+import shutil
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from perennial.index.exact import stored_vectors
+from perennial.index.exact import chunks_of, flat_vectors, stored_vectors
 from perennial.index.lists import list_of
 from perennial.index.segment import Rows, Segment, read_rows
 from perennial.index.template import read_template
@@ -19,16 +20,17 @@ from perennial.release.manifests.parts import SegmentPart
 from perennial.release.stores.store import Store
 
 _LEAST_CODE_BYTES = 16  # shorter codes are found by chance
+_HEAD = 8  # bytes compared at once, before all are
 
 
 @dataclass(frozen=True)
 class Found:
     """Rows of the documents in one segment: their text digests and vectors, decoded where the codes
-    are lossy, and the bytes that the file keeps of each."""
+    are lossy, and the bytes that the file keeps of each vector, none where they tell nothing."""
 
     text_digests: frozenset[str]
     vectors: np.ndarray  # (h, d) float32
-    stored: frozenset[bytes]
+    stored: tuple[bytes, ...]
 
 
 @dataclass
@@ -54,10 +56,17 @@ class Sources:
             self._hidden[key] = hidden.combine_chunks().to_numpy(zero_copy_only=False)
         return self._hidden[key]
 
-    def others(self, segment: SegmentPart) -> set[str]:
-        """The text digests of the rows that are not of the documents."""
-        table = segment_rows(self.store, segment)
-        return set(table.filter(pa.array(~self.hidden(segment)))["text_digest"].to_pylist())
+    def kept_by_others(
+        self, manifest: Manifest, segment: SegmentPart, sought: frozenset[bytes]
+    ) -> frozenset[bytes]:
+        """Which of the bytes the file also keeps for rows that are not of the documents."""
+        rows, hidden = self.rows(manifest, segment), self.hidden(segment)
+        shared = frozenset[bytes]()
+        for numbers, codes in _codes(rows):
+            shared |= _among(codes[~hidden[numbers]], sought - shared)
+        if not hidden.any():  # a store is larger than the disk of temporary files
+            shutil.rmtree(self.files(segment))
+        return shared
 
     def dead(self, segment: SegmentPart) -> np.ndarray:
         """(rows,) bool: which have tombstones."""
@@ -75,7 +84,8 @@ class Sources:
             empty = np.empty((0, rows.vectors.d), dtype=np.float32)
             vectors = np.array(np.concatenate([empty, *chunks]), dtype=np.float32)
             digests = frozenset(table["text_digest"].to_pylist())
-            stored = frozenset(_stored(rows, hidden, vectors))
+            codes = [code for numbers, part in _codes(rows) for code in part[hidden[numbers]]]
+            stored = tuple(_telling(bytes(each)) for each in codes) or (b"",) * len(vectors)
             self._found[files] = Found(digests, vectors, stored)
         return self._found[files]
 
@@ -108,12 +118,29 @@ class Sources:
         return read_template(path, dimension=manifest.index_dimension)
 
 
-def _stored(rows: Rows, hidden: np.ndarray, vectors: np.ndarray) -> list[bytes]:
-    """The bytes that the file keeps of the hidden rows, as far as they are no bytes of chance."""
+def _codes(rows: Rows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(n,) row numbers and the (n, w) bytes that the file keeps of them, in chunks; none where
+    they are too few to tell anything."""
     index = rows.vectors
     if not isinstance(index, faiss.IndexIVF):
-        return [bytes(row) for row in vectors]
-    if index.code_size < _LEAST_CODE_BYTES:
-        return []
-    lists = (list_of(index, number) for number in range(index.nlist))
-    return [bytes(code) for numbers, codes in lists for code in codes[hidden[numbers]]]
+        for numbers, vectors in chunks_of(flat_vectors(index)):
+            yield numbers, np.ascontiguousarray(vectors).view(np.uint8)
+    elif index.code_size >= _LEAST_CODE_BYTES:
+        for number in range(index.nlist):
+            yield list_of(index, number)
+
+
+def _telling(code: bytes) -> bytes:
+    """The bytes, or none where they are all the same: zeros stand in any file."""
+    return code if len(set(code)) > 1 else b""
+
+
+def _among(codes: np.ndarray, sought: frozenset[bytes]) -> frozenset[bytes]:
+    """Which of the byte strings some row of the (n, w) bytes is."""
+    width = codes.shape[1]
+    heads = [each[:_HEAD] for each in sought if len(each) == width]
+    if not heads or not len(codes):
+        return frozenset()
+    wanted = np.frombuffer(b"".join(heads), dtype=np.uint64)
+    first = np.ascontiguousarray(codes[:, :_HEAD]).view(np.uint64)[:, 0]
+    return frozenset(map(bytes, codes[np.isin(first, wanted)])) & sought
