@@ -20,10 +20,11 @@ from tiny_release import (
     write_folders,
 )
 
-from perennial.errors import BadInput, EncoderMismatch, IntegrityError, PerennialError
+from perennial.errors import BadInput, EncoderMismatch, IntegrityError
 from perennial.index.index import Index
 from perennial.model.encoder import load_encoder
 from perennial.model.vectors import VectorCache
+from perennial.release.manifests.describe import index_part, stored
 from perennial.release.publishing.publish import promote
 from perennial.release.publishing.successor import publish_successor
 from perennial.release.stores.local import LocalStore
@@ -62,9 +63,9 @@ def describe_otherwise(index, **changes):
     path.write_text(json.dumps(about, indent=2, sort_keys=True) + "\n")
 
 
-def of_half_the_dimension(index):
+def of_half_the_dimension(index, segment="segment-0000"):
     """The vectors cut in half, and the description with them: in itself it is a sound index."""
-    path = index / "segment-0000.faiss"
+    path = index / f"{segment}.faiss"
     whole = faiss.read_index(str(path))
     half = faiss.IndexFlatIP(DIMENSION // 2)
     vectors = whole.reconstruct_n(0, whole.ntotal)
@@ -73,12 +74,16 @@ def of_half_the_dimension(index):
     describe_otherwise(index, dimension=DIMENSION // 2)
 
 
-def of_another_metric(index):
-    path = index / "segment-0000.faiss"
+def of_another_metric(index, segment="segment-0000"):
+    path = index / f"{segment}.faiss"
     whole = faiss.read_index(str(path))
     near = faiss.IndexFlatL2(DIMENSION)
     near.add(whole.reconstruct_n(0, whole.ntotal))
     faiss.write_index(near, str(path))
+
+
+def of_fewer_rows(index, segment):
+    faiss.write_index(faiss.IndexFlatIP(DIMENSION), str(index / f"{segment}.faiss"))
 
 
 def of_another_encoder(index):
@@ -96,35 +101,33 @@ def spoilt(request, place, folders):
     return replace(folders, index=place / "spoilt")
 
 
-def assert_not_served(store, work):
-    """The work is refused, or what it leaves is never served."""
-    before, cache = store.read_channel("production"), store.root.parent / "reader"
-    with Searcher.open(store, "production", cache, math.inf) as searcher:
-        serving = searcher.release.release_id
-        try:
-            release_id = work().release_id
-        except PerennialError as error:
-            refused = error
-            assert store.release_ids() == [before.stable] and store.pending() == []
-        else:
-            promote(store, "production", release_id, **SAID)
-            assert not searcher.refresh()
-            refused = searcher.problem
-            with pytest.raises((EncoderMismatch, IntegrityError)):
-                Searcher.open(store, "production", cache.with_name("fresh"), math.inf)
-        assert searcher.release.release_id == serving
-        assert [hit.doc_id for hit in searcher.search("word7", k=1).hits] == ["doc-7"]
-    return str(refused)
+def assert_refused(store, work):
+    """One sentence, and nothing of it is stored, named or served."""
+    before = store.read_channel("production"), store.digests(), store.release_ids()
+    with pytest.raises((BadInput, EncoderMismatch)) as refused:
+        work()
+    assert "\n" not in str(refused.value)
+    assert before == (store.read_channel("production"), store.digests(), store.release_ids())
+    assert store.pending() == []
 
 
-def test_a_release_of_parts_that_do_not_fit_is_not_published_or_never_served(store, spoilt):
-    said = assert_not_served(store, lambda: publish_folders(store, spoilt))
-    assert "\n" not in said
+def publish_unchecked(store, manifest, index):
+    """The manifest with that index folder in place of its own, as a careless program leaves it."""
+    about = json.loads((index / "index.json").read_text())
+    part = index_part(about, lambda name: stored(index, name))
+    encoder = replace(manifest.encoder, dimension=about["dimension"])
+    made = replace(manifest, index=part, encoder=encoder).named()
+    for file in sorted(index.glob("segment-*")):
+        store.put_file(file)
+    store.write_manifest(made)
+    return made
 
 
-def test_a_successor_that_does_not_fit_is_not_published_or_never_served(
-    store, manifest, spoilt, place
-):
+def test_a_release_of_parts_that_do_not_fit_is_not_published(store, spoilt):
+    assert_refused(store, lambda: publish_folders(store, spoilt))
+
+
+def test_a_successor_that_does_not_fit_is_not_published(store, manifest, spoilt, place):
     index = write_increment(store, manifest, place / "increment", add={"doc-7": "word41"})
     for path in spoilt.index.iterdir():  # the parent's files too, as the spoilt ones
         if path.name.startswith("segment-0000") or not (index / path.name).exists():
@@ -132,21 +135,49 @@ def test_a_successor_that_does_not_fit_is_not_published_or_never_served(
     about = json.loads((spoilt.index / "index.json").read_text())
     changed = {name: about[name] for name in ("encoder", "dimension", "metric")}
     describe_otherwise(index, **changed)
+    assert_refused(store, lambda: publish_increment_folder(store, manifest, index))
+
+
+@pytest.mark.parametrize("spoil", [of_half_the_dimension, of_another_metric, of_fewer_rows])
+def test_an_increment_whose_new_segment_does_not_fit_is_not_published(
+    store, manifest, place, spoil
+):
+    index = write_increment(store, manifest, place / "increment", add={"doc-7": "word41"})
+    before = (index / "index.json").read_bytes()
+    spoil(index, segment="segment-0001")
+    (index / "index.json").write_bytes(before)
+    assert_refused(store, lambda: publish_increment_folder(store, manifest, index))
+
+
+def publish_increment_folder(store, manifest, index):
     about = {"digest": manifest.catalogue.digest, "watermark": manifest.catalogue.watermark}
+    return publish_successor(
+        store,
+        manifest,
+        index=index,
+        references=None,
+        catalogue=about | {"documents": 40},
+        health=HEALTH,
+        provenance={},
+        created_at=NOON,
+    )
 
-    def work():
-        return publish_successor(
-            store,
-            manifest,
-            index=index,
-            references=None,
-            catalogue=about | {"documents": 40},
-            health=HEALTH,
-            provenance={},
-            created_at=NOON,
-        )
 
-    assert "\n" not in assert_not_served(store, work)
+@pytest.mark.parametrize("spoil", [of_half_the_dimension, of_another_metric])
+def test_what_was_published_without_looking_is_not_served(store, manifest, folders, place, spoil):
+    shutil.copytree(folders.index, place / "spoilt")
+    spoil(place / "spoilt")
+    cache = place / "reader"
+    with Searcher.open(store, "production", cache, math.inf) as searcher:
+        serving = searcher.release.release_id
+        made = publish_unchecked(store, manifest, place / "spoilt")
+        promote(store, "production", made.release_id, **SAID)
+        assert not searcher.refresh()
+        assert "\n" not in str(searcher.problem)
+        with pytest.raises((EncoderMismatch, IntegrityError)):
+            Searcher.open(store, "production", cache.with_name("fresh"), math.inf)
+        assert searcher.release.release_id == serving
+        assert [hit.doc_id for hit in searcher.search("word7", k=1).hits] == ["doc-7"]
 
 
 def test_an_index_opens_only_with_the_encoder_that_made_it(folders):

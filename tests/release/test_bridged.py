@@ -4,11 +4,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import faiss
 import pytest
 from tiny_bridge import RECALL, TURNED, publish_bridge, write_bridge_folders
 from tiny_release import DIMENSION, HEALTH, NOON, Folders, publish_folders
 
 from perennial.errors import BadInput, EncoderMismatch, IntegrityError, Refused
+from perennial.model.encoder import load_encoder
 from perennial.release.caching.materialise import materialise
 from perennial.release.manifests.folder import index_json
 from perennial.release.manifests.manifest import read_manifest
@@ -130,10 +132,11 @@ def full_release(store, first, bridged, tmp_path):
     index.mkdir()
     for path in first.index.iterdir():
         (index / path.name).write_bytes(path.read_bytes())
-    # What stands in the segment does not matter here: nothing is searched.
     about |= {"encoder": bridged.encoder.digest, "dimension": TURNED}
     (index / "index.json").write_text(json.dumps(about, indent=2, sort_keys=True) + "\n")
-    encoder = tmp_path / "bridged" / "encoder"
+    encoder, vectors = tmp_path / "bridged" / "encoder", faiss.IndexFlatIP(TURNED)
+    vectors.add(load_encoder(encoder).encode([f"word{i}" for i in range(40)]))
+    faiss.write_index(vectors, str(index / "segment-0000.faiss"))
     return publish_folders(store, Folders(encoder, index, None, first.catalogue))
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from perennial.errors import BadInput, EncoderMismatch, IntegrityError
+from perennial.index.index import Index
 from perennial.model.digest import directory_digest, file_digest
+from perennial.model.encoder import load_encoder
 from perennial.model.layout import read_modules
 from perennial.release.manifests.canonical import utc_text
 from perennial.release.manifests.folder import index_json
@@ -34,7 +36,10 @@ def describe(
     parent: str | None,
     created_at: datetime,
 ) -> Manifest:
-    """The unsigned manifest of the folders; raises EncoderMismatch or BadInput before any write."""
+    """The unsigned manifest of the folders; raises EncoderMismatch or BadInput before any write.
+
+    Encoder and index are opened: an index.json that agrees with itself proves nothing.
+    """
     digest = checked_digest(encoder)
     text, about = read_index_json(index)
     if about["encoder"] != digest:
@@ -61,7 +66,24 @@ def describe(
     except (TypeError, KeyError, AttributeError, IntegrityError) as error:
         raise BadInput(f"these folders cannot be published: {error}") from error
     check_index_json(manifest, index, text)
+    check_dimension(encoder, about["dimension"])
+    try:
+        Index.open(index, encoder_digest=digest, mmap=True)
+    except EncoderMismatch:
+        raise
+    except IntegrityError as error:
+        raise BadInput(f"the index in {index} cannot be published: {error}") from error
     return manifest
+
+
+def check_dimension(encoder: Path, dimension: int) -> None:
+    """Raise EncoderMismatch unless the encoder makes vectors of so many dimensions."""
+    made = load_encoder(encoder).dimension
+    if made != dimension:
+        raise EncoderMismatch(
+            f"encoder {encoder} makes vectors of {made} dimensions, but its index is said to hold "
+            f"{dimension}; build the index again with that encoder"
+        )
 
 
 def checked_digest(encoder: Path) -> str:

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from perennial.errors import BadInput, IntegrityError, Refused
+from perennial.index.bridge import read_bridge
 from perennial.release.manifests.canonical import utc_text
 from perennial.release.manifests.describe import (
+    check_dimension,
     checked_digest,
     encoder_part,
     references_part,
@@ -88,6 +90,12 @@ def describe_bridged(
         raise BadInput(
             f"{encoder} is encoder {digest}, which made the index of {parent.release_id}; a bridge "
             "leads from another encoder to it"
+        )
+    check_dimension(encoder, dimension)
+    if (shape := read_bridge(bridge / MAP).dimensions) != (dimension, parent.encoder.dimension):
+        raise BadInput(
+            f"the bridge in {bridge} leads from {shape[0]} to {shape[1]} dimensions, not from "
+            f"{dimension} to the {parent.encoder.dimension} of {parent.release_id}; fit it again"
         )
     about = {
         "dimension": dimension,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from perennial.errors import BadInput, EncoderMismatch, IntegrityError
+from perennial.index.fit import check_segment_files
 from perennial.release.forgetting.forgotten import refuse_forgotten
 from perennial.release.manifests.canonical import utc_text
 from perennial.release.manifests.describe import (
@@ -109,6 +110,10 @@ def describe_successor(
     except (TypeError, KeyError, AttributeError, IntegrityError) as error:
         raise BadInput(f"these folders cannot be published: {error}") from error
     check_index_json(manifest, index, text)
+    try:
+        check_segment_files(index, about["segments"], dimension=manifest.index_dimension)
+    except IntegrityError as error:
+        raise BadInput(f"the index in {index} cannot be published: {error}") from error
     if references is not None and manifest.references is not None:
         for file in (manifest.references.queries, manifest.references.vectors):
             fresh[file.digest] = references / file.path
