@@ -1,11 +1,10 @@
 """Suites over frames: Great Expectations finds what is broken, and we keep what a person needs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import great_expectations as gx
-import great_expectations.expectations as gxe
 import pyarrow as pa
 from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.expectations.expectation import Expectation
@@ -13,14 +12,22 @@ from great_expectations.expectations.expectation import Expectation
 from perennial.data.schema import TABLES
 from perennial.errors import TableInvalid
 
+Sample = Callable[[str], Sequence[dict[str, Any]]]
+
 
 @dataclass(frozen=True)
 class Suite:
-    """Expectations that speak of one frame and count for one table."""
+    """Expectations that speak of one small frame and count for one table.
+
+    Where the frame holds counts of broken rows, `sample` shows some of them, by the count's column.
+    `because` says why nothing of it can be looked at.
+    """
 
     table: str
-    frame: str
+    frame: pa.Table
     expectations: Sequence[Expectation]
+    sample: Sample = lambda column: ()
+    because: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,7 @@ class Outcome:
     kept: bool | None
     rows: int
     count: int
+    severity: str = "critical"
     sample: tuple[dict[str, Any], ...] = ()
     because: str = ""
 
@@ -44,14 +52,18 @@ class Outcome:
             return 0.0
         return self.count / self.rows if self.about and self.rows else 1.0
 
+    @property
+    def stops(self) -> bool:
+        """Whether the snapshot must not teach."""
+        return self.kept is False and self.severity == "critical"
 
-def check(
-    suites: Iterable[Suite],
-    frames: dict[str, pa.Table],
-    *,
-    unusable: dict[str, str],
-    sample_rows: int,
-) -> list[Outcome]:
+    @property
+    def warns(self) -> bool:
+        """Whether a person should know, and the retrain goes on."""
+        return self.kept is False and self.severity != "critical"
+
+
+def check(suites: Iterable[Suite], *, unusable: dict[str, str], sample_rows: int) -> list[Outcome]:
     """Every promise of every suite, in their order; raises TableInvalid if one cannot be computed.
 
     `unusable` says why a table or a "table.column" cannot be looked at.
@@ -62,55 +74,68 @@ def check(
     asset = context.data_sources.add_pandas("snapshot").add_dataframe_asset("frame")
     whole = asset.add_batch_definition_whole_dataframe("whole")
     outcomes = []
-    for suite in suites:
-        frame = frames[suite.frame]
-        batch = whole.get_batch(batch_parameters={"dataframe": frame.to_pandas()})
-        reasons = [_obstacle(suite.table, each, unusable) for each in suite.expectations]
-        possible = [each for each, why in zip(suite.expectations, reasons, strict=True) if not why]
-        results = batch.validate(
-            gx.ExpectationSuite(name=suite.frame, expectations=possible),
-            # the failing rows themselves: asking for their index costs 20 µs for each of them
-            result_format={"result_format": "BASIC", "include_unexpected_rows": True},
-        ).results
-        by_promise = {each.expectation_config.description: each for each in results}
+    for number, suite in enumerate(suites):
+        reasons = [
+            obstacle(suite.table, needs=e.meta["needs"], about=e.meta["about"], unusable=unusable)
+            or suite.because
+            for e in suite.expectations
+        ]
+        possible = [e for e, why in zip(suite.expectations, reasons, strict=True) if not why]
+        by_promise = {}
+        if possible:
+            batch = whole.get_batch(batch_parameters={"dataframe": suite.frame.to_pandas()})
+            results = batch.validate(
+                gx.ExpectationSuite(name=f"{suite.table} {number}", expectations=possible),
+                # the failing rows themselves: asking for their index costs 20 µs for each of them
+                result_format={"result_format": "BASIC", "include_unexpected_rows": True},
+            ).results
+            by_promise = {each.expectation_config.description: each for each in results}
         for expectation, why in zip(suite.expectations, reasons, strict=True):
             result = None if why else by_promise[expectation.description]
-            outcomes.append(_outcome(suite.table, expectation, result, why, frame, sample_rows))
+            outcomes.append(_outcome(suite, expectation, result, why, sample_rows))
     return outcomes
 
 
-def _obstacle(table: str, expectation: Expectation, unusable: dict[str, str]) -> str:
-    """Why the promise cannot be looked at, or nothing."""
-    needs = list(expectation.meta["needs"])
-    if not isinstance(expectation, gxe.ExpectTableRowCountToBeBetween):
-        needs += [table, *(f"{table}.{column}" for column in expectation.meta["about"])]
-        # a column of an empty table is no use either; to be counted it need not have rows
+def obstacle(
+    table: str, *, needs: Sequence[str], about: Sequence[str], unusable: dict[str, str]
+) -> str:
+    """Why a promise of a table cannot be looked at, or nothing."""
+    needs = list(needs)
+    if about:  # a column of an empty table is no use either; to be counted it need not have rows
+        needs += [table, *(f"{table}.{column}" for column in about)]
         needs += [need.partition(".")[0] for need in needs]
     return next((unusable[need] for need in needs if need in unusable), "")
 
 
 def _outcome(
-    table: str, expectation: Expectation, result: Any, why: str, frame: pa.Table, sample_rows: int
+    suite: Suite, expectation: Expectation, result: Any, why: str, sample_rows: int
 ) -> Outcome:
     must, about = expectation.description, tuple(expectation.meta["about"])
-    plain = {"table": table, "must": must, "do": expectation.meta["do"], "about": about}
+    plain = {"table": suite.table, "must": must, "do": expectation.meta["do"], "about": about}
+    plain["severity"] = expectation.severity.value
+    of = expectation.meta["of"]
     if why:
-        return Outcome(**plain, kept=None, rows=frame.num_rows, count=0, because=why)
+        rows = suite.frame.num_rows if of is None else of
+        return Outcome(**plain, kept=None, rows=rows, count=0, because=why)
     if _raised(result.exception_info):
         raise TableInvalid(
-            f"{table}: Great Expectations could not check that {must}: {result.exception_info}"
+            f"{suite.table}: Great Expectations could not check that {must}: "
+            f"{result.exception_info}"
         )
-    if not about:
-        there = int(result.result["observed_value"])
-        return Outcome(**plain, kept=bool(result.success), rows=there, count=there)
+    kept = bool(result.success)
+    if of is not None or not about:  # the frame's one row holds a count
+        count = suite.frame.column(expectation.column)[0].as_py()
+        sample = () if kept or not about else suite.sample(expectation.column)
+        rows = count if of is None else of
+        return Outcome(**plain, kept=kept, rows=rows, count=count, sample=tuple(sample))
     broken = result.result.get("unexpected_rows")
-    places = [] if broken is None or result.success else broken.index[:sample_rows].tolist()
+    places = [] if broken is None or kept else broken.index[:sample_rows].tolist()
     return Outcome(
         **plain,
-        kept=bool(result.success),
+        kept=kept,
         rows=int(result.result["element_count"]),
         count=int(result.result["unexpected_count"]),
-        sample=tuple(_rows(table, frame, places)),
+        sample=tuple(_rows(suite, places)),
     )
 
 
@@ -121,8 +146,8 @@ def _raised(info: dict[str, Any]) -> bool:
     return any(_raised(part) for part in info.values() if isinstance(part, dict))
 
 
-def _rows(table: str, frame: pa.Table, places: Sequence[int]) -> list[dict[str, Any]]:
+def _rows(suite: Suite, places: Sequence[int]) -> list[dict[str, Any]]:
     """Rows of the frame without its flags, as arrow holds them: pandas would blur null and NaN."""
-    own = TABLES[table].names
-    shown = [f.name for f in frame.schema if f.name in own or f.type != pa.bool_()]
-    return frame.select(shown).take(pa.array(places, pa.int64())).to_pylist()
+    own = TABLES[suite.table].names
+    shown = [f.name for f in suite.frame.schema if f.name in own or f.type != pa.bool_()]
+    return suite.frame.select(shown).take(pa.array(places, pa.int64())).to_pylist()

@@ -1,14 +1,12 @@
 """What the impressions promise: whole pages of known documents, shown for known requests."""
 
-from great_expectations.expectations.expectation import Expectation
-
-from expectations.promise import at_least, given, holds, unique, within
+from expectations.promise import Least, Rule, given, holds, unique, within
 
 
-def suite() -> list[Expectation]:
+def suite() -> list[Rule | Least]:
     """The promises of the table impressions, row by row."""
     return [
-        at_least(
+        Least(
             1,
             "impression",
             "log the documents that each request showed, not only the clicked ones",
@@ -17,6 +15,7 @@ def suite() -> list[Expectation]:
         given("request_id", "log the request that showed the document"),
         given("doc_id", "log which document was shown"),
         holds(
+            "request_unknown",
             "request_is_known",
             "request_id must be in the table requests",
             "export both tables over the same span of time",
@@ -24,6 +23,7 @@ def suite() -> list[Expectation]:
             needs=["requests.request_id"],
         ),
         holds(
+            "document_unknown",
             "document_is_known",
             "doc_id must be in the catalogue",
             "export the missing documents, or leave the impressions of deleted ones out",
@@ -34,6 +34,7 @@ def suite() -> list[Expectation]:
         given("rank", "log the place at which the document was shown, from 1"),
         within("rank", "rank must be 1 or more", "count ranks from 1, not from 0", low=1),
         holds(
+            "score_no_number",
             "score_is_finite",
             "score must be a finite number",
             "log what ranked the document, and find out why the search scored anything else",
@@ -41,6 +42,7 @@ def suite() -> list[Expectation]:
         ),
         given("release_id", "log which release answered"),
         holds(
+            "propensity_no_chance",
             "propensity_is_a_chance",
             "propensity must be above 0 and at most 1 where it is given",
             "log the chance with which this order was drawn, or nothing",
@@ -49,10 +51,11 @@ def suite() -> list[Expectation]:
     ]
 
 
-def page_suite() -> list[Expectation]:
+def page_suite() -> list[Rule]:
     """The promises of one request's impressions taken together."""
     return [
         holds(
+            "ranks_with_gaps",
             "ranks_are_contiguous",
             "the ranks of a request must run 1, 2, 3 … without a gap or a tie",
             "log every document of the page once, in the order that people saw",

@@ -1,7 +1,6 @@
 """The outcomes as one page: readable offline, on a phone, in the dark; nothing in it can run."""
 
 import math
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from expectations.check import Outcome
+from expectations.snapshot import Findings
 from expectations.summary import KEYS, cell, extent
 
 SHORT_CHARACTERS = 28
@@ -16,9 +16,8 @@ STATES = {True: "kept", False: "broken", None: "unchecked"}
 
 
 def render(
-    outcomes: Sequence[Outcome],
+    findings: Findings,
     *,
-    rows: dict[str, int],
     start: datetime,
     end: datetime,
     digest: str,
@@ -31,15 +30,27 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    views = [_view(each) for each in outcomes]
+    views = [_view(each) for each in findings.outcomes]
     return environment.get_template("page.html").render(
         tables=[
             {"name": name, "rows": count, "promises": [v for v in views if v["table"] == name]}
-            for name, count in rows.items()
+            for name, count in findings.rows.items()
         ],
         broken=[view for view in views if view["state"] == "broken"],
+        warnings=[view for view in views if view["state"] == "warned"],
         unchecked=sum(view["state"] == "unchecked" for view in views),
         promises=len(views),
+        quarantine=[
+            {
+                "name": table,
+                "rows": findings.rows[table],
+                "left": sum(reasons.values()),
+                "reasons": [(name.replace("_", " "), count) for name, count in reasons.items()],
+            }
+            for table, reasons in findings.quarantined.items()
+            if reasons
+        ],
+        bots=findings.profile["bots"],
         start=start,
         end=end,
         digest=digest,
@@ -56,7 +67,7 @@ def _view(outcome: Outcome) -> dict[str, Any]:
         "must": outcome.must,
         "do": outcome.do,
         "because": outcome.because,
-        "state": STATES[outcome.kept],
+        "state": "warned" if outcome.warns else STATES[outcome.kept],
         "extent": extent(outcome) if outcome.about else f"there are {outcome.count:,}",
         "share": outcome.share,
         "more": outcome.count - len(sample) if sample else 0,

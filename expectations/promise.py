@@ -1,15 +1,67 @@
-"""The words that suites are written in: each makes one expectation that says what must hold.
+"""The words that suites are written in: each says what must hold, and how DuckDB sees it broken.
 
 `must` is the promise, `do` the remedy, `about` the columns it reads, and `needs` what other tables
-must offer ("catalogue.doc_id") before it makes sense to look.
+must offer ("catalogue.doc_id") before it makes sense to look. A rule's name is what the quarantine
+gives as reason.
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import great_expectations.expectations as gxe
 from great_expectations.expectations.expectation import Expectation
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A promise of every row: `broken` is SQL over a row and its facts, null where it is kept."""
+
+    name: str
+    must: str
+    do: str
+    about: tuple[str, ...]
+    broken: str
+    needs: tuple[str, ...] = ()
+    max_share: float = 0.0
+
+    def expectation(self, rows: int, *, critical: bool) -> Expectation:
+        """What Great Expectations judges: of `rows` rows, this many may break the rule."""
+        return at_most(
+            int(self.max_share * rows),
+            self.name,
+            self.must,
+            self.do,
+            of=rows,
+            about=self.about,
+            needs=self.needs,
+            critical=critical,
+        )
+
+
+@dataclass(frozen=True)
+class Least:
+    """A promise of what is accepted: there are so many of it."""
+
+    count: int
+    what: str
+    do: str
+    needs: tuple[str, ...] = ()
+
+    def expectation(self) -> Expectation:
+        """What Great Expectations judges, in the column `what` of the counts."""
+        return promise(
+            gxe.ExpectColumnValuesToBeBetween,
+            f"there must be at least {self.count:,} {self.what}",
+            self.do,
+            about=[],
+            needs=self.needs,
+            column=self.what,
+            min_value=self.count,
+        )
 
 
 def promise(
@@ -19,44 +71,65 @@ def promise(
     *,
     about: Sequence[str],
     needs: Sequence[str] = (),
+    critical: bool = True,
+    of: int | None = None,
     **arguments: Any,
 ) -> Expectation:
-    """Any expectation, with its promise as description and its remedy as meta data."""
-    meta = {"do": do, "about": list(about), "needs": list(needs)}
-    return kind(description=must, meta=meta, **arguments)
+    """Any expectation, with its promise as description and its remedy as meta data.
+
+    `of` is given where the column holds a count of broken rows: of so many.
+    """
+    meta = {"do": do, "about": list(about), "needs": list(needs), "of": of}
+    severity = "critical" if critical else "warning"
+    return kind(description=must, meta=meta, severity=severity, **arguments)
 
 
-def given(column: str, do: str) -> Expectation:
-    """The column has a value in every row."""
+def at_most(
+    count: int,
+    column: str,
+    must: str,
+    do: str,
+    *,
+    of: int,
+    about: Sequence[str],
+    needs: Sequence[str] = (),
+    critical: bool = True,
+) -> Expectation:
+    """The counted column is at most `count`, of `of` rows."""
     return promise(
-        gxe.ExpectColumnValuesToNotBeNull,
-        f"{column} must be given",
+        gxe.ExpectColumnValuesToBeBetween,
+        must,
         do,
-        about=[column],
+        about=about,
+        needs=needs,
+        critical=critical,
+        of=of,
         column=column,
+        max_value=count,
     )
 
 
-def unique(columns: Sequence[str], do: str) -> Expectation:
-    """No two rows agree in all of the columns."""
+def given(column: str, do: str) -> Rule:
+    """The column has a value in every row."""
+    return Rule(f"{column}_missing", f"{column} must be given", do, (column,), f"{column} IS NULL")
+
+
+def unique(columns: Sequence[str], do: str) -> Rule:
+    """No two rows agree in all of the columns; facts.py says which do."""
     must = f"{' and '.join(columns)} {'together ' if len(columns) > 1 else ''}must be unique"
-    if len(columns) == 1:
-        return promise(gxe.ExpectColumnValuesToBeUnique, must, do, about=columns, column=columns[0])
-    return promise(
-        gxe.ExpectCompoundColumnsToBeUnique, must, do, about=columns, column_list=list(columns)
-    )
+    return Rule(f"{'_and_'.join(columns)}_twice", must, do, tuple(columns), "is_twice")
 
 
-def one_of(column: str, values: Collection[Any], do: str) -> Expectation:
+def one_of(column: str, values: Collection[Any], do: str) -> Rule:
     """The column knows these values and no other."""
     names = ", ".join(map(str, values))
-    return promise(
-        gxe.ExpectColumnValuesToBeInSet,
+    known = ", ".join(map(repr, values))
+    return Rule(
+        f"{column}_unknown",
         f"{column} must be one of {names}",
         do,
-        about=[column],
-        column=column,
-        value_set=list(values),
+        (column,),
+        f"{column} NOT IN ({known})",
     )
 
 
@@ -68,58 +141,41 @@ def within(
     low: float | datetime | None = None,
     high: float | datetime | None = None,
     needs: Sequence[str] = (),
-) -> Expectation:
+    name: str = "",
+) -> Rule:
     """The column lies between low and high, both included; NaN is left to `holds`."""
-    return promise(
-        gxe.ExpectColumnValuesToBeBetween,
-        must,
-        do,
-        about=[column],
-        needs=needs,
-        column=column,
-        min_value=low,
-        max_value=high,
-    )
+    value = f"epoch_us({column})" if isinstance(low or high, datetime) else column
+    sides = [f"{value} < {_number(low)}"] if low is not None else []
+    sides += [f"{value} > {_number(high)}"] if high is not None else []
+    name = name or f"{column}_out_of_range"
+    return Rule(name, must, do, (column,), " OR ".join(sides), tuple(needs))
 
 
-def characters(
-    column: str, do: str, *, least: int | None = None, most: int | None = None
-) -> Expectation:
+def characters(column: str, do: str, *, least: int | None = None, most: int | None = None) -> Rule:
     """The column's texts are neither shorter than `least` nor longer than `most` characters."""
-    bound = f"at most {most:,} characters" if least is None else "more than nothing"
-    return promise(
-        gxe.ExpectColumnValueLengthsToBeBetween,
-        f"{column} must have {bound}",
-        do,
-        about=[column],
-        column=column,
-        min_value=least,
-        max_value=most,
-    )
+    if least is not None:
+        name, bound, broken = "short", "more than nothing", f"length({column}) < {least}"
+    else:
+        name, bound = "long", f"at most {most:,} characters"
+        broken = f"length({column}) > {most}"
+    return Rule(f"{column}_too_{name}", f"{column} must have {bound}", do, (column,), broken)
 
 
 def holds(
-    flag: str, must: str, do: str, *, about: Sequence[str], needs: Sequence[str] = ()
-) -> Expectation:
-    """A flag that joins.py worked out, often from several tables, is true in every row."""
-    return promise(
-        gxe.ExpectColumnValuesToBeInSet,
-        must,
-        do,
-        about=about,
-        needs=needs,
-        column=flag,
-        value_set=[True],
-    )
+    name: str,
+    flag: str,
+    must: str,
+    do: str,
+    *,
+    about: Sequence[str],
+    needs: Sequence[str] = (),
+) -> Rule:
+    """A flag that facts.py works out, often from several tables, is true in every row."""
+    return Rule(name, must, do, tuple(about), f"NOT {flag}", tuple(needs))
 
 
-def at_least(count: int, what: str, do: str, *, needs: Sequence[str] = ()) -> Expectation:
-    """The table has `count` rows or more."""
-    return promise(
-        gxe.ExpectTableRowCountToBeBetween,
-        f"there must be at least {count:,} {what}",
-        do,
-        about=[],
-        needs=needs,
-        min_value=count,
-    )
+def _number(value: float | datetime) -> str:
+    """A literal of SQL; times in microseconds since 1970."""
+    if isinstance(value, datetime):
+        return str((value - EPOCH) // timedelta(microseconds=1))
+    return repr(value)

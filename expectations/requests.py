@@ -2,18 +2,16 @@
 
 from datetime import datetime
 
-from great_expectations.expectations.expectation import Expectation
-
-from expectations.promise import at_least, characters, given, holds, one_of, unique, within
+from expectations.promise import Least, Rule, characters, given, holds, one_of, unique, within
 from perennial.data.schema import ARMS
 
 
 def suite(
     *, start: datetime, settled: datetime, max_query_characters: int, min_requests: int
-) -> list[Expectation]:
+) -> list[Rule | Least]:
     """The promises of the table requests, whose times lie in [start, settled]."""
     return [
-        at_least(
+        Least(
             min_requests,
             "requests",
             "collect a longer log, widen snapshot.window_days or lower validate.min_requests",
@@ -33,6 +31,7 @@ def suite(
         ),
         given("query", "log what was typed, or leave the request out"),
         holds(
+            "query_blank",
             "query_is_not_blank",
             "query must be more than white space",
             "leave out requests without a query, such as pages that were only browsed",
@@ -50,6 +49,7 @@ def suite(
         given("n_results", "log how many documents were shown"),
         within("n_results", "n_results must not be negative", "log a count, 0 for none", low=0),
         holds(
+            "latency_no_duration",
             "latency_is_a_duration",
             "latency_ms must be a finite number, not negative",
             "log milliseconds, 0 if they were not measured",

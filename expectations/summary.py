@@ -1,14 +1,14 @@
-"""Outcomes as people and later steps read them: one sentence per broken promise, and summary.json.
+"""Findings as people and later steps read them: a sentence per broken promise, and summary.json.
 
 Nothing here differs between two runs on the same snapshot: summary.json is an out of DVC.
 """
 
 import math
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from expectations.check import Outcome
+from expectations.snapshot import Findings
 
 CELL_CHARACTERS = 160
 KEYS = {
@@ -20,32 +20,42 @@ KEYS = {
 }
 
 
-def summary(outcomes: Sequence[Outcome], *, rows: dict[str, int]) -> dict[str, Any]:
+def summary(findings: Findings) -> dict[str, Any]:
     """What summary.json says: counts per table, and every broken promise with sample rows."""
+    outcomes = findings.outcomes
     tables = {
         table: {
             "rows": count,
             "promises": sum(each.table == table for each in outcomes),
-            "broken": sum(each.table == table and each.kept is False for each in outcomes),
+            "broken": sum(each.table == table and each.stops for each in outcomes),
+            "warnings": sum(each.table == table and each.warns for each in outcomes),
             "unchecked": sum(each.table == table and each.kept is None for each in outcomes),
         }
-        for table, count in rows.items()
+        for table, count in findings.rows.items()
     }
-    broken = [
-        {
-            "table": each.table,
-            "promise": each.must,
-            "do": each.do,
-            "count": each.count,
-            "rows": each.rows,
-            "share": round(each.share, 6),
-            "sample": [{name: cell(value) for name, value in row.items()} for row in each.sample],
-            "sentence": sentence(each),
-        }
-        for each in outcomes
-        if each.kept is False
-    ]
-    return {"format_version": 1, "success": not broken, "tables": tables, "broken": broken}
+    return {
+        "format_version": 1,
+        "success": findings.success,
+        "tables": tables,
+        "broken": [_breakage(each) for each in outcomes if each.stops],
+        "warnings": [_breakage(each) for each in outcomes if each.warns],
+        "accepted": findings.accepted,
+        "quarantined": findings.quarantined,
+        "bots": findings.profile["bots"],
+    }
+
+
+def _breakage(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "table": outcome.table,
+        "promise": outcome.must,
+        "do": outcome.do,
+        "count": outcome.count,
+        "rows": outcome.rows,
+        "share": round(outcome.share, 6),
+        "sample": [{name: cell(value) for name, value in row.items()} for row in outcome.sample],
+        "sentence": sentence(outcome),
+    }
 
 
 def sentence(outcome: Outcome) -> str:
@@ -60,6 +70,8 @@ def sentence(outcome: Outcome) -> str:
 
 def extent(outcome: Outcome) -> str:
     """How many of the rows (columns, requests, queries) break the promise."""
+    if outcome.count == outcome.rows == 1:
+        return "it does not"
     verb = "breaks" if outcome.count == 1 else "break"
     return f"{outcome.count:,} of {outcome.rows:,} {verb} it"
 

@@ -15,10 +15,19 @@ FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
+class Found:
+    """A parquet file as it describes itself."""
+
+    path: Path
+    schema: pa.Schema
+    rows: int
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """The tables as found, and the window that the log must lie in."""
 
-    tables: dict[str, pa.Table]
+    tables: dict[str, Found]
     start: datetime
     end: datetime
     digest: str
@@ -52,24 +61,34 @@ def read_snapshot(folder: Path) -> Snapshot:
     return Snapshot(tables=tables, start=start, end=end, digest=digest)
 
 
-def read_table(path: Path) -> pa.Table:
-    """Any parquet file with valid UTF-8; raises PlaceUnusable or TableInvalid."""
+def read_table(path: Path) -> Found:
+    """What a parquet file says of itself, no row of it; raises PlaceUnusable or TableInvalid."""
     try:
-        table = pq.read_table(pa.BufferReader(_bytes(path)))
-        table.validate(full=True)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        with path.open("rb") as file:
+            about = pq.ParquetFile(file)
+            return Found(path, about.schema_arrow, about.metadata.num_rows)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         reason = " ".join(str(error).split())
         raise TableInvalid(
             f"{path} is no readable parquet file ({reason}); run `perennial snapshot` again."
         ) from error
-    return table
+    except OSError as error:
+        if error.strerror and error.errno:
+            raise _unreadable(path, error) from error
+        raise TableInvalid(
+            f"{path} is no readable parquet file ({error}); run `perennial snapshot` again."
+        ) from error
 
 
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise PlaceUnusable(
-            f"cannot read {path}: {error.strerror}; run `perennial snapshot` first, "
-            "in the folder that you call this from."
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> PlaceUnusable:
+    return PlaceUnusable(
+        f"cannot read {path}: {error.strerror}; run `perennial snapshot` first, "
+        "in the folder that you call this from."
+    )

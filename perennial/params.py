@@ -71,6 +71,16 @@ class Validate(Section):
     min_clicks: Count
     max_null_slice_share: Share
     sample_rows: Count
+    on_broken_rows: Literal["strict", "quarantine"]
+    max_quarantined_share: Share
+    max_requests_per_minute: Count
+    max_requests_per_session: Count
+    max_bot_share: Share
+    max_dwell_seconds: Count
+    min_click_fall: NotNegative
+    max_volume_change: Share
+    max_query_shift: Share
+    memory_mb: Annotated[int, Field(ge=64)]
 
 
 class Judge(Section):

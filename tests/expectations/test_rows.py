@@ -45,7 +45,7 @@ def put(world, table, row, column, value):
     values = found.column(column).to_pylist()
     values[row] = value
     at = found.schema.get_field_index(column)
-    field = found.schema.field(column)
+    field = found.schema.field(column).with_nullable(True)
     world.tables[table] = found.set_column(at, field, pa.array(values, field.type))
 
 
