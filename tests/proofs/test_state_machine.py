@@ -62,6 +62,7 @@ class Life(RuleBasedStateMachine):
         self.catalogue: Documents = make_documents(range(FIRST))
         self.numbers = FIRST
         self.standing: list[str] = []
+        self.served: list[str] = []
         self.stable, self.candidate, self.is_held = "", None, False
         self.hidden: set[str] = set()
         self.mask_watermark: str | None = None
@@ -246,6 +247,7 @@ class Life(RuleBasedStateMachine):
         self.forgotten.add(name)
         if self.stable in self.successors:
             self.standing.append(self.today(self.stable))
+            self.served.append(self.today(self.stable))
         self.stable, self.hidden = self.today(self.stable), self.hidden - {name}
         self.candidate = None if self.candidate is None else self.today(self.candidate)
         if not self.factory.endswith("SQ8"):  # of codes, which are no vectors, its own scan tells
@@ -350,15 +352,26 @@ class Life(RuleBasedStateMachine):
         if release_id in self.standing:
             del self.standing[self.standing.index(release_id) :]
         self.standing.append(release_id)
+        self.served.append(release_id)
         self.stable, self.candidate, self.hidden = release_id, candidate, set(hidden)
         self.mask_watermark = self.mask_watermark if hidden else None
 
     def went_back(self, release_id: str) -> None:
-        """Hidden is what the channel did not show, just before, of what it shows now."""
-        served = self.releases[self.stable]
-        shown = served.documents.keys() - self.hidden
-        hidden = self.releases[release_id].documents.keys() - shown
-        self.mask_watermark = max(filter(None, [self.mask_watermark, served.watermark]))
+        """Hidden is what was deleted by the newest catalogue that the channel knew; where that is
+        swept, what it did not show just before."""
+        latest_first = [e for e in dict.fromkeys(reversed(self.served)) if e not in self.standing]
+        away = [self.today(each) for each in latest_first[:8]]
+        known = [self.stable, *(each for each in away if each in self.releases)]
+        newest = max(known, key=lambda e: (self.releases[e].watermark, self.releases[e].created_at))
+        target, latest = self.releases[release_id], self.releases[newest]
+        hidden, mask = set(), self.mask_watermark or ""
+        if mask > max(target.watermark, latest.watermark):
+            hidden |= target.documents.keys() - self.releases[self.stable].documents.keys()
+        elif release_id != newest and target.watermark <= latest.watermark:
+            hidden |= target.documents.keys() - latest.documents.keys()
+        if target.watermark <= mask:
+            hidden |= self.hidden & target.documents.keys()
+        self.mask_watermark = max([mask, *(self.releases[each].watermark for each in known)])
         self.moved(release_id, hidden=hidden)
         self.is_held = True
 

@@ -80,6 +80,53 @@ def test_a_document_that_came_back_is_not_masked(store, serving, grow):
     assert masked(store, rollback(store, "production", to=second.release_id, **SAID)) == ()
 
 
+def test_what_a_newer_release_added_shows_when_the_channel_goes_forward_to_it(store, serving, grow):
+    newer = grow(serving, add={"new": "word41"}, remove={"first-1"})
+    back = rollback(store, "production", index=True, **SAID)
+    assert masked(store, back) == ("first-1",)
+    assert rollback(store, "production", to=newer.release_id, **SAID).mask is None
+
+
+def test_halfway_forward_hides_what_the_newest_deleted_and_shows_what_it_has(store, serving, grow):
+    second = grow(serving, add={"new": "word41", "short-lived": "word42"}, remove={"first-1"})
+    third = grow(second, add={"newest": "word43"}, remove={"short-lived", "first-2"})
+    back = rollback(store, "production", to=serving.release_id, **SAID)
+    assert masked(store, back) == ("first-1", "first-2")
+    halfway = rollback(store, "production", to=second.release_id, **SAID)
+    assert masked(store, halfway) == ("first-2", "short-lived")
+    assert rollback(store, "production", to=third.release_id, **SAID).mask is None
+
+
+def test_a_release_of_a_newer_catalogue_that_never_served_shows_what_it_added(
+    store, serving, grow, publish_tiny, retrained
+):
+    candidate = publish_tiny(retrained)  # two days newer, 50 documents of its own
+    assert rollback(store, "production", to=candidate.release_id, **SAID).mask is None
+
+
+def test_a_release_of_no_newer_catalogue_that_never_served_hides_what_stable_lacks(
+    store, serving, grow, first, publish_tiny
+):
+    """Its snapshot may be from before a deletion, which leaves the watermark as it is."""
+    grow(serving, remove={"first-1"})
+    late = replace(first, catalogue=first.catalogue | {"digest": "sha256:" + "3" * 64})
+    candidate = publish_tiny(late)
+    channel = rollback(store, "production", to=candidate.release_id, **SAID)
+    assert masked(store, channel) == ("first-1",)
+
+
+def test_where_the_newest_is_swept_only_what_is_shown_now_is_shown(store, serving, grow):
+    second = grow(serving, add={"new": "word41", "short-lived": "word42"})
+    third = grow(second, remove={"short-lived", "first-2"})
+    rollback(store, "production", to=serving.release_id, **SAID)
+    channel = store.read_channel("production")
+    later = replace(channel.mask, watermark="2027-01-01T00:00:00Z")
+    store.compare_and_swap("production", channel, replace(channel, mask=later).signed(None))
+    store.delete_manifest(third.release_id)
+    forward = rollback(store, "production", to=second.release_id, **SAID)
+    assert masked(store, forward) == ("first-2", "new", "short-lived")
+
+
 def test_resume_keeps_the_mask_and_a_newer_catalogue_ends_it(
     store, serving, grow, publish_tiny, reindexed, retrained
 ):
@@ -107,10 +154,10 @@ def test_damaged_ids_of_the_stable_are_told_too_and_an_older_mask_stays(store, s
     second = grow(serving, remove={"first-1"})
     third = grow(second, add={"new": "word41"}, remove={"first-2"})
     mask = rollback(store, "production", to=second.release_id, **SAID).mask
-    ids = second.index.segments[0].tombstones.digest
-    path = store.root / "objects" / ids[7:9] / ids[7:]
-    path.chmod(0o644)
-    path.write_bytes(b"x" * path.stat().st_size)
+    for ids in (each.index.segments[0].tombstones.digest for each in (second, third)):
+        path = store.root / "objects" / ids[7:9] / ids[7:]
+        path.chmod(0o644)
+        path.write_bytes(b"x" * path.stat().st_size)
     told = []
     channel = rollback(store, "production", to=serving.release_id, **SAID, say=told.append)
     assert (channel.mask, len(told)) == (mask, 1)

@@ -8,7 +8,7 @@ import pyarrow as pa
 from pydantic import TypeAdapter
 
 from perennial.release.channels.channel import Channel, Mask
-from perennial.release.manifests.canonical import canonical_json, parse_strictly
+from perennial.release.manifests.canonical import canonical_json, parse_strictly, parse_utc
 from perennial.release.manifests.documents import live_documents, without
 from perennial.release.manifests.manifest import Manifest
 from perennial.release.manifests.parts import STRICT
@@ -44,14 +44,27 @@ def mask_part(data: bytes, doc_ids: list[str], *, watermark: str) -> Mask:
 
 
 def deleted_since(
-    store: Store, target: Manifest, *, channel: Channel, stable: Manifest
+    store: Store, target: Manifest, *, channel: Channel, stable: Manifest, newest: Manifest
 ) -> list[str]:
-    """Documents of the target that the channel, with its own mask, no longer shows."""
-    shown = live_documents(store, stable)["doc_id"]
-    hidden = read_mask(store, channel.mask)
-    if hidden:
-        shown = without(shown, pa.chunked_array([pa.array(hidden, pa.string())]))
-    return list(without(live_documents(store, target)["doc_id"], shown).unique().to_pylist())
+    """Documents of the target that were deleted since its catalogue was taken, as far as is known.
+
+    `newest` has the newest catalogue that the channel ever served: what a target as new or newer
+    added is nothing that was deleted, also where stable is older and does not have it.
+    """
+    names, mask = live_documents(store, target)["doc_id"].unique(), channel.mask
+    taken, known = (parse_utc(each.catalogue.watermark) for each in (target, newest))
+    is_newest = target.release_id == newest.release_id or taken > known
+    if mask is not None and parse_utc(mask.watermark) > max(taken, known):
+        # What knew of those deletions is swept: only what is shown now is surely not deleted.
+        newest, is_newest = stable, False
+    hidden = [] if is_newest else _without(names, live_documents(store, newest)["doc_id"])
+    if mask is not None and taken <= parse_utc(mask.watermark):
+        hidden += set(read_mask(store, mask)).intersection(names.to_pylist())
+    return sorted(set(hidden))
+
+
+def _without(names: pa.Array, others: pa.ChunkedArray) -> list[str]:
+    return list(without(pa.chunked_array([names]), others).to_pylist())
 
 
 _ADAPTER = TypeAdapter(MaskedDocuments)

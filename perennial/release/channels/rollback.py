@@ -1,7 +1,7 @@
 """Going back: one channel write to a release that is whole, on hold, with a mask of deletions."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from perennial.errors import BadInput, IntegrityError, PerennialError, Refused
@@ -16,6 +16,8 @@ from perennial.release.manifests.manifest import Manifest
 from perennial.release.manifests.whole import intact
 from perennial.release.publishing.pins import Say, pinned, say_nothing
 from perennial.release.stores.store import Store
+
+_AWAY = 8  # releases that the channel went back from and that are asked for what they know
 
 
 def rollback(
@@ -35,7 +37,7 @@ def rollback(
     It needs nothing of the stable release, which may be the damaged one; raises Refused. Every byte
     of the target's encoder and index is checked before the channel moves: about a second per
     gigabyte. A damaged target is passed over, or refused with IntegrityError where it was named.
-    Documents that were deleted since are hidden by a mask.
+    Documents that were deleted since are hidden by a mask; what a newer target added is not.
     """
     current = existing_channel(store, channel_name, key=key)
     if to is not None and index:
@@ -54,10 +56,11 @@ def rollback(
                     raise
                 continue  # swept or damaged: look further back
             mask = current.mask
-            doc_ids = _deleted_since(store, target, current, stable, say=say)
-            if doc_ids is not None and stable is not None:
+            known = [] if stable is None else _known(store, current, stable, key=key)
+            doc_ids = _deleted_since(store, target, current, known, say=say)
+            if doc_ids is not None:
                 data = mask_bytes(doc_ids)
-                mask = mask_part(data, doc_ids, watermark=_newer(current.mask, stable))
+                mask = mask_part(data, doc_ids, watermark=_newest(current.mask, known))
                 hiding = f"{channel_name} hides {mask.digest}"
                 pins.enter_context(pinned(store, hiding, [mask.digest], say=say))
                 store.put_bytes(data)
@@ -123,15 +126,32 @@ def _readable(store: Store, release_id: str, *, key: bytes | None) -> Manifest |
     return None
 
 
+def _known(
+    store: Store, current: Channel, stable: Manifest, *, key: bytes | None
+) -> list[Manifest]:
+    """Stable, and the releases that the channel went back from: what it knows of the catalogue,
+    the oldest first. What it stands on is older than stable."""
+    standing, named = current.standing(), [move.to for move in current.history]
+    away = [each for each in dict.fromkeys(reversed(named)) if each not in standing][:_AWAY]
+    found = (_readable(store, today(store, each), key=key) for each in away)
+    known = [stable, *(each for each in found if each is not None)]
+    return sorted(known, key=_age)
+
+
+def _age(manifest: Manifest) -> tuple[datetime, datetime]:
+    """Deletions leave the watermark as it is: of equal ones the release made last knows more."""
+    return parse_utc(manifest.catalogue.watermark), parse_utc(manifest.created_at)
+
+
 def _deleted_since(
-    store: Store, target: Manifest, current: Channel, stable: Manifest | None, *, say: Say
+    store: Store, target: Manifest, current: Channel, known: Sequence[Manifest], *, say: Say
 ) -> list[str] | None:
-    """Documents that only the target has; None, and a sentence, where stable cannot tell."""
-    try:
-        if stable is not None:
-            return deleted_since(store, target, channel=current, stable=stable)
-    except IntegrityError:
-        pass
+    """Documents that only the target has; None, and a sentence, where nothing can tell."""
+    stable = next((each for each in known if each.release_id == current.stable), None)
+    for newest in reversed(known):
+        assert stable is not None
+        with contextlib.suppress(IntegrityError):
+            return deleted_since(store, target, channel=current, stable=stable, newest=newest)
     say(
         f"{current.stable} is damaged, so that nothing tells which documents were deleted since "
         f"{target.release_id}: they may show until a reindex"
@@ -139,10 +159,10 @@ def _deleted_since(
     return None
 
 
-def _newer(mask: Mask | None, stable: Manifest) -> str:
+def _newest(mask: Mask | None, known: Sequence[Manifest]) -> str:
     """The watermark of the newest catalogue that no longer had the hidden documents."""
-    known = [stable.catalogue.watermark, *([mask.watermark] if mask is not None else [])]
-    return max(known, key=parse_utc)
+    watermarks = [each.catalogue.watermark for each in known]
+    return max([*watermarks, *([mask.watermark] if mask is not None else [])], key=parse_utc)
 
 
 def _promotion(target: Manifest) -> Move:
