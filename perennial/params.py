@@ -179,6 +179,7 @@ class Reindex(Section):
     max_imbalance: Annotated[float, Field(ge=1)]
     max_imbalance_growth: Annotated[float, Field(ge=1)]
     max_recall_loss: Share
+    max_codes_loss: Share
     confidence: Annotated[float, Field(gt=0, lt=1)]
     cache_mb: Count
     seed: Seed

@@ -87,9 +87,13 @@ class Shop:
         """A release with everything built anew, as a retrain would; promotes nothing."""
         folder = self.root / f"full-{lineage}-{self.day}"
         folders = write_folders(folder, lineage=lineage)
-        index, _ = self.full_build(folder / "encoder", folder / "built", factory)
+        index, vectors = self.full_build(folder / "encoder", folder / "built", factory)
         health = HEALTH | index_health(
-            index, doc_ids=sorted(self.documents), probes=self.probes(folder / "encoder"), seed=0
+            index,
+            doc_ids=sorted(self.documents),
+            probes=self.probes(folder / "encoder"),
+            seed=0,
+            vectors=vectors,
         )
         return publish(
             self.store,

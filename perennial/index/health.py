@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from perennial.index.exact import chunks_of, exact_search, stored_vectors
+from perennial.index.fidelity import codes_similarity, is_lossy
 from perennial.index.index import Index
 from perennial.index.lists import list_sizes
 from perennial.index.tune import DEPTH, true_recall
@@ -28,7 +29,8 @@ def index_health(
 
     `doc_ids` are the catalogue it should hold, `probes` (p, d) unit queries. Recall is measured
     against `vectors` (n, d), the catalogue's own, else against those that the index stores: then
-    `recall_on_codes` is 1 where these are lossy, and recall says nothing of what the codes lost.
+    `recall_on_codes` is 1 where these are lossy, and recall says nothing of what the codes lost;
+    `codes_similarity` does, and is left out where nothing can tell it.
     """
     held = index.doc_ids()
     unique, wanted = set(held), set(doc_ids)
@@ -38,9 +40,13 @@ def index_health(
         recall = _recall_on_vectors(index, vectors, doc_ids, probes, k)
     else:
         recall = _recall_on_stored(index, probes, k)
-    return {
+    fidelity = {}
+    if vectors is not None or not is_lossy(index):
+        own = np.empty((0, index.dimension)) if vectors is None else vectors
+        fidelity = codes_similarity(index, doc_ids=doc_ids, vectors=own)
+    return fidelity | {
         "ann_recall@10": recall,
-        "recall_on_codes": float(vectors is None and _is_lossy(index)),
+        "recall_on_codes": float(vectors is None and is_lossy(index)),
         # Every live document once and no other: anything missing, doubled or foreign lowers it.
         "coverage": len(unique & wanted) / max(len(held), len(wanted), 1),
         "self_retrieval": _self_retrieval(index, k, vectors=vectors, doc_ids=doc_ids, seed=seed),
@@ -62,17 +68,26 @@ def imbalance(index: Index) -> float:
 
 
 def needs_new_quantizer(
-    health: dict[str, float], *, max_imbalance: float, min_recall: float
+    health: dict[str, float],
+    *,
+    max_imbalance: float,
+    min_recall: float,
+    min_codes_similarity: float = 0.0,
 ) -> tuple[str, ...]:
     """Why the lists no longer fit the documents, in sentences; none while they do.
 
-    Either bound is reached when documents come that the quantizer was not trained on.
+    Each bound is reached when documents come that the quantizer was not trained on.
     """
     reasons = []
     if (uneven := health["imbalance"]) > max_imbalance:
         reasons.append(f"the lists are uneven by {uneven:.2f}, above {max_imbalance:g}")
     if (recall := health["ann_recall@10"]) < min_recall:
         reasons.append(f"recall against exact search is {recall:.4f}, below {min_recall:g}")
+    if (near := health.get("codes_similarity", 1.0)) < min_codes_similarity:
+        reasons.append(
+            f"the codes of new documents are {near:.4f} similar to their vectors, below "
+            f"{min_codes_similarity:.4f}"
+        )
     return tuple(reasons)
 
 
@@ -107,11 +122,11 @@ def _self_retrieval(
     if not len(sample):
         return 1.0
     near, near_ids = index.search(sample, k)
-    bound = 1e-2 if _is_lossy(index) else 1e-4
+    bound = 1e-2 if is_lossy(index) else 1e-4
     as_near = near >= (sample**2).sum(axis=1)[:, None] - bound
     # Where every answer is as near as itself, its own id may stand behind its equals.
     own = near_ids == names[:, None]
-    itself = ((as_near | _is_lossy(index)) & own).any(axis=1) | as_near.all(axis=1)
+    itself = ((as_near | is_lossy(index)) & own).any(axis=1) | as_near.all(axis=1)
     return float(itself.mean())
 
 
@@ -127,11 +142,3 @@ def _stored_sample(index: Index, generator: np.random.Generator) -> tuple[np.nda
             vectors.append(part[chosen])
             names += segment.rows.doc_ids.take(pa.array(rows[chosen])).to_pylist()
     return np.concatenate(vectors), np.array(names, dtype=object)
-
-
-def _is_lossy(index: Index) -> bool:
-    return any(
-        isinstance(s.rows.vectors, faiss.IndexIVF)
-        and not isinstance(s.rows.vectors, faiss.IndexIVFFlat)
-        for s in index.segments
-    )

@@ -24,6 +24,10 @@ _WORDS = {
     "dead_share": ("{} of the rows are dead", ".1%"),
     "imbalance": ("The lists are uneven by {} (1 is even)", ".2f"),
 }
+_ON_CODES = (
+    "Exact search was over the codes that the index keeps: codes_similarity tells what they lost "
+    "of the vectors."
+)
 
 
 def judge_removals(removed: int, held: int, *, max_removed_share: float) -> Decision:
@@ -66,7 +70,10 @@ def judge_increment(
     broken = [item for item in evidence if item.holds is False]
     if broken:
         return Decision("reject", tuple(map(_sentence, broken)), tuple(evidence))
-    return Decision("promote", tuple(map(_sentence, evidence[:2])), tuple(evidence))
+    reasons = tuple(map(_sentence, evidence[:2]))
+    if health.get("recall_on_codes"):
+        reasons += (_ON_CODES,)
+    return Decision("promote", reasons, tuple(evidence))
 
 
 def _recall(value: float, probes: int, bound: float, confidence: float) -> Evidence:

@@ -12,6 +12,8 @@ from tiny_index import named as numbered
 from tiny_index import unit as clustered
 
 from perennial.index.build import build_index
+from perennial.index.exact import stored_vectors
+from perennial.index.fidelity import codes_similarity, least_similarity
 from perennial.index.health import imbalance, index_health, needs_new_quantizer
 from perennial.index.index import Index
 from perennial.index.lists import list_sizes
@@ -64,6 +66,8 @@ def test_an_exact_index_of_the_whole_catalogue_is_well(tmp_path: Path) -> None:
     vectors = unit(60)
     assert health(build(tmp_path, vectors, named(60)), vectors, named(60)) == {
         "ann_recall@10": 1.0,
+        "codes_similarity": 1.0,
+        "codes_spread": 0.0,
         "coverage": 1.0,
         "self_retrieval": 1.0,
         "dead_share": 0.0,
@@ -177,6 +181,38 @@ def test_lossy_codes_measured_against_themselves_are_said_to_be(tmp_path: Path) 
     assert (own["recall_on_codes"], stored["recall_on_codes"]) == (0.0, 1.0)
     assert own["ann_recall@10"] < stored["ann_recall@10"] == 1.0  # every list was looked at
     assert own["self_retrieval"] == stored["self_retrieval"] == 1.0
+
+
+def test_codes_that_were_clipped_are_told_though_search_on_codes_finds_them(tmp_path: Path) -> None:
+    """Eight bits keep a range; what lies outside of what the quantizer saw is cut off."""
+    near = clustered(1) + 0.1 * clustered(2000, seed=1)
+    near /= np.linalg.norm(near, axis=1, keepdims=True)
+    build_one(tmp_path, near, numbered(2000), factory="IVF8,SQ8")
+    strange = np.eye(16, dtype=np.float32)[np.arange(64) % 16] * np.float32([[1], [-1]] * 32)
+    index = grow(tmp_path, strange, numbered(64, start=2000))
+    values = index_health(index, doc_ids=numbered(2064), probes=clustered(40, seed=2), seed=1)
+    assert values["ann_recall@10"] > 0.99 and values["self_retrieval"] == 1.0
+    assert "codes_similarity" not in values
+    own = codes_similarity(index, doc_ids=numbered(2000), vectors=near)
+    new = codes_similarity(index, doc_ids=numbered(64, start=2000), vectors=strange, segments=[1])
+    assert own["codes_similarity"] > 0.999 and new["codes_similarity"] < 0.97
+    decoded = np.concatenate([part for _, part in stored_vectors(index.segments[1])])
+    rows = np.concatenate([rows for rows, _ in stored_vectors(index.segments[1])])
+    by_hand = 1 - np.sum((decoded - strange[rows]) ** 2, axis=1) / 2
+    assert new["codes_similarity"] == pytest.approx(by_hand.mean())
+    assert new["codes_spread"] == pytest.approx(by_hand.std())
+    assert codes_similarity(index, doc_ids=["nobody"], vectors=strange[:1]) == {}
+
+
+def test_few_documents_must_lose_more_than_chance_takes() -> None:
+    given = {"trained": 0.9, "spread": 0.03, "max_loss": 0.02}
+    assert least_similarity(documents=1, **given) == pytest.approx(0.79)
+    assert least_similarity(documents=900, **given) == pytest.approx(0.877)
+    low = {"imbalance": 1.0, "ann_recall@10": 1.0, "codes_similarity": 0.8}
+    (reason,) = needs_new_quantizer(
+        low, max_imbalance=2.0, min_recall=0.9, min_codes_similarity=0.877
+    )
+    assert "0.8000 similar to their vectors, below 0.8770" in reason
 
 
 def test_an_empty_index_of_an_empty_catalogue_is_well(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tiny_shop import Shop, tiny_params
 
 from perennial.errors import BadInput, Conflict, Refused, TableInvalid
 from perennial.model.vectors import VectorCache
-from perennial.release.publishing.publish import resume, rollback
+from perennial.release.publishing.publish import promote, resume, rollback
 from perennial.release.verify import verify_store
 from perennial.verbs.reindexing.release import bring_up_to_date
 
@@ -292,6 +292,47 @@ def test_lists_that_became_uneven_are_trained_anew_by_themselves(factory):
         shop.documents["doc-001"] = ("word5", None)
         shop.export()
         assert shop.reindex(settings=settings).sides[0].trained == (), "not again and again"
+
+
+def test_documents_that_the_codes_clip_are_trained_in_though_search_on_codes_finds_them():
+    with fast_folder() as place:
+        shop = Shop(place)
+        for i in range(100):  # two directions only: the codes know no others
+            shop.documents[f"doc-{i:03d}"] = (f"word{i % 2} word1", None)
+        old = shop.publish_full(lineage=1, factory="IVF2,SQ8")
+        promote(shop.store, "production", old, now=NOON, why="first", who="test")
+        trained = json.loads(shop.store.manifest_bytes(old))["health"]["codes_similarity"]
+        assert trained > 0.999
+        shop.documents["new"] = ("word1", None)
+        shop.export()
+        done = shop.reindex()
+        (side,) = done.sides
+        assert side.trained == () and side.health["codes_similarity"] > 0.999
+        assert any("over the codes that the index keeps" in each for each in done.decision.reasons)
+        shop.documents["strange"] = ("word0 word1 word1 word30", None)
+        shop.export()
+        lenient = shop.reindex(settings={"max_codes_loss": 1.0})
+        assert lenient.sides[0].trained == () and lenient.sides[0].health["codes_similarity"] < 0.9
+        assert lenient.sides[0].health["self_retrieval"] == 1.0
+        shop.documents["stranger"] = ("word31", None)
+        shop.export()
+        (side,) = shop.reindex().sides
+        assert "the codes of new documents are" in side.trained[0]
+        assert side.health["codes_similarity"] > 0.999
+        assert shop.held() == shop.built_at_once(), "auto takes Flat for so few"
+
+
+def test_deletions_alone_carry_on_what_was_measured():
+    with fast_folder() as place:
+        shop = Shop(place)
+        shop.open_with(count=100, factory="IVF2,SQ8")
+        del shop.documents["doc-010"]
+        shop.export()
+        (side,) = shop.reindex().sides
+        before = json.loads(shop.store.manifest_bytes(side.parent))["health"]
+        assert side.health["codes_similarity"] == pytest.approx(
+            before["codes_similarity"], abs=1e-6
+        )
 
 
 def test_a_slice_under_lossy_codes_is_never_encoded_from_codes():

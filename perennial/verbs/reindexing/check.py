@@ -14,6 +14,7 @@ from perennial.index.build import build_index
 from perennial.index.description import read_description
 from perennial.index.exact import stored_vectors
 from perennial.index.factory import AUTO, choose
+from perennial.index.fidelity import codes_similarity, least_similarity
 from perennial.index.health import index_health, needs_new_quantizer
 from perennial.index.index import Index
 from perennial.model.encoder import Encoder
@@ -25,7 +26,12 @@ from perennial.verbs.reindexing.base import Base
 from perennial.verbs.reindexing.grow import Grown
 
 _TITLE = 80  # characters of a document that stand in for a query before the first log
-_TRAINED = {"imbalance": "trained_imbalance", RECALL: "trained_recall"}
+_TRAINED = {
+    "imbalance": "trained_imbalance",
+    RECALL: "trained_recall",
+    "codes_similarity": "trained_codes_similarity",
+    "codes_spread": "trained_codes_spread",
+}
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,8 @@ def check(
     grown: Grown,
     documents: Documents,
     *,
+    added: np.ndarray,
+    vectors: np.ndarray,
     whole: Path,
     encoder: Encoder,
     cache: VectorCache,
@@ -66,22 +74,30 @@ def check(
 ) -> Checked:
     """The health of the whole index; where it asks for it, of one that was trained anew instead.
 
-    Opens the vectors of every segment: this, and not writing an increment, grows with the corpus.
+    `vectors` (m, d) are those of the catalogue's rows `added`, which stand in new segments. Opens
+    the vectors of every segment: this, and not writing an increment, grows with the corpus.
     """
     opened = _open(base, grown, whole)
     probes = make_probes(base, documents, encoder=encoder, count=section.probes, seed=section.seed)
     doc_ids = documents.doc_ids.to_pylist()
     health = index_health(opened, doc_ids=doc_ids, probes=probes, seed=section.seed)
+    health |= _fidelity(base, grown, opened, [doc_ids[row] for row in added], vectors)
     before = _when_trained(base)
     reasons = needs_new_quantizer(
         health,
         max_imbalance=before["imbalance"] * section.max_imbalance_growth,
         min_recall=before[RECALL] - section.max_recall_loss,
+        min_codes_similarity=least_similarity(
+            trained=before["codes_similarity"],
+            spread=before["codes_spread"],
+            max_loss=section.max_codes_loss,
+            documents=len(added),
+        ),
     ) + _outgrown(base, len(documents), index_section)
     if not reasons:
         return Checked(grown, _figures(health, before), len(probes))
 
-    vectors = (
+    every = (
         _stored(opened, documents)
         if base.factory.is_lossless
         else cache.embed(
@@ -94,7 +110,7 @@ def check(
     fresh = grown.fresh.with_name("trained")
     rebuilt = build_index(
         fresh,
-        vectors=vectors,
+        vectors=every,
         doc_ids=doc_ids,
         text_digests=documents.text_digests.to_pylist(),
         slices=documents.slices.to_pylist(),
@@ -105,9 +121,7 @@ def check(
         probes=probes,
         seed=index_section.seed,
     )
-    health = index_health(
-        rebuilt, doc_ids=doc_ids, probes=probes, seed=section.seed, vectors=vectors
-    )
+    health = index_health(rebuilt, doc_ids=doc_ids, probes=probes, seed=section.seed, vectors=every)
     grown = Grown(fresh, read_description(fresh)["segments"])
     return Checked(grown, _figures(health, health), len(probes), trained=reasons)
 
@@ -116,6 +130,18 @@ def _open(base: Base, grown: Grown, whole: Path) -> Index:
     base.assemble(whole, grown.rows, fresh=grown.fresh)
     (whole / "index.json").write_bytes((grown.fresh / "index.json").read_bytes())
     return Index.open(whole, encoder_digest=base.manifest.index_encoder, mmap=True)
+
+
+def _fidelity(
+    base: Base, grown: Grown, opened: Index, added: list[str], vectors: np.ndarray
+) -> dict[str, float]:
+    """How similar codes are to vectors: of what was added, or as it was where nothing was."""
+    new = [i for i, row in enumerate(grown.rows) if (grown.fresh / row["vectors"]).exists()]
+    found = codes_similarity(opened, doc_ids=added, vectors=vectors, segments=new)
+    kept = base.manifest.health
+    return found or {
+        name: float(kept[name]) for name in ("codes_similarity", "codes_spread") if name in kept
+    }
 
 
 def _stored(index: Index, documents: Documents) -> np.ndarray:
@@ -147,11 +173,11 @@ def _outgrown(base: Base, documents: int, section: IndexParams) -> tuple[str, ..
 def _when_trained(base: Base) -> dict[str, float]:
     """What imbalance and recall were when the lineage's quantizer was trained."""
     health = base.manifest.health
-    worst = {"imbalance": 1.0, RECALL: 0.0}  # releases that were made before it was measured
-    return {
-        name: float(health.get(kept, health.get(name, worst[name])))
-        for name, kept in _TRAINED.items()
-    }
+    # Releases that were made before it was measured.
+    worst = {"imbalance": 1.0, RECALL: 0.0, "codes_similarity": 0.0, "codes_spread": 0.0}
+    if "trained_imbalance" in health:
+        return {name: float(health.get(kept, worst[name])) for name, kept in _TRAINED.items()}
+    return {name: float(health.get(name, worst[name])) for name in _TRAINED}
 
 
 def _figures(health: dict[str, float], trained: dict[str, float]) -> dict[str, float]:

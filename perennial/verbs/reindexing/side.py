@@ -121,6 +121,8 @@ def continue_release(
                 base,
                 grown,
                 documents,
+                added=look.changes.fresh,
+                vectors=fresh,
                 whole=folder / "whole",
                 encoder=load(),
                 cache=kept,
