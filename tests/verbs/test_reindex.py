@@ -3,6 +3,7 @@ nothing."""
 
 import json
 import shutil
+from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from tiny_shop import Shop, tiny_params
 
 from perennial.errors import BadInput, Conflict, Refused, TableInvalid
 from perennial.model.vectors import VectorCache
+from perennial.release.channels.moves import read_kept
 from perennial.release.publishing.publish import promote, resume, rollback
 from perennial.release.verify import verify_store
 from perennial.verbs.reindexing.release import bring_up_to_date
@@ -126,6 +128,48 @@ def test_a_candidate_that_has_the_catalogue_already_is_left_as_it_is(shop):
     assert shop.channel().candidate.release_id == candidate
 
 
+def test_the_watermark_never_goes_back_though_the_newest_document_is_deleted(shop):
+    candidate = shop.publish_full(lineage=2)
+    shop.documents["newest"] = ("word50", None)
+    shop.export()
+    shop.reindex()
+    newest = served(shop).catalogue.watermark
+    shop.roll_out(candidate)
+    del shop.documents["newest"], shop.documents["doc-001"]
+    shop.day -= 2  # all that is left is older than what was there
+    shop.export()
+    done = shop.reindex(now=NOON + timedelta(days=9))
+    assert "newest" not in shop.held()
+    assert served(shop).catalogue.watermark == newest
+    # The candidate holds the same catalogue, and is no older than stable.
+    rolling = shop.channel().candidate.release_id
+    assert rolling != candidate
+    assert {side.release_id for side in done.sides} == {shop.channel().stable, rolling}
+    assert read_kept(shop.store, rolling, key=None).catalogue.watermark == newest
+    assert (
+        promote(shop.store, "production", rolling, now=NOON, why="better", who="test").stable
+        == rolling
+    )
+
+
+def test_a_candidate_of_a_snapshot_after_that_deletion_can_still_be_promoted(shop):
+    shop.documents["newest"] = ("word50", None)
+    shop.export()
+    shop.reindex()
+    newest = served(shop).catalogue.watermark
+    del shop.documents["newest"]
+    shop.day -= 2
+    shop.export()
+    candidate = shop.publish_full(lineage=2)
+    ready = bring_up(shop, candidate, no_older_than=newest).release_id
+    assert bring_up(shop, candidate, no_older_than=newest).release_id == ready != candidate
+    promote(shop.store, "production", ready, now=NOON, why="better", who="test")
+
+
+def served(shop):
+    return read_kept(shop.store, shop.channel().stable, key=None)
+
+
 def test_a_release_that_nobody_serves_yet_takes_todays_catalogue(shop):
     candidate = shop.publish_full(lineage=2)
     assert bring_up(shop, candidate).release_id == candidate
@@ -140,7 +184,7 @@ def test_a_release_that_nobody_serves_yet_takes_todays_catalogue(shop):
     assert (refused.decision.outcome, refused.release_id) == ("reject", None)
 
 
-def bring_up(shop, release_id):
+def bring_up(shop, release_id, **options):
     return bring_up_to_date(
         release_id,
         channel="production",
@@ -150,6 +194,7 @@ def bring_up(shop, release_id):
         params=tiny_params(shop.root / "params.yaml"),
         now=NOON,
         key=None,
+        **options,
     )
 
 

@@ -1,7 +1,7 @@
 """From a checked index folder to a release, and from releases to one write of the channel."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from perennial.data.catalogue import Documents
 from perennial.errors import Conflict, Refused
 from perennial.release.channels.channel import Channel
 from perennial.release.channels.moves import promote_reindexed, read_checked_channel
+from perennial.release.manifests.canonical import parse_utc
 from perennial.release.manifests.manifest import Manifest
 from perennial.release.publishing.successor import publish_successor
 from perennial.release.stores.store import Store
@@ -19,8 +20,12 @@ from perennial.verbs.reindexing.base import Base
 from perennial.verbs.reindexing.check import Checked
 
 
-def catalogue_part(documents: Documents) -> dict[str, Any]:
-    """The catalogue as a manifest tells it, in the words of the stage index."""
+def catalogue_part(documents: Documents, *, no_older_than: Iterable[str]) -> dict[str, Any]:
+    """The catalogue as a manifest tells it, in the words of the stage index.
+
+    Where the newest document was deleted its newest time is older than what is served; the
+    watermark stays, since whoever compares two releases takes an older one for an older catalogue.
+    """
     lines = pc.binary_join_element_wise(
         documents.doc_ids, documents.text_digests, pa.scalar("\t", pa.string())
     )
@@ -30,7 +35,7 @@ def catalogue_part(documents: Documents) -> dict[str, Any]:
         whole.update(("\n" if start else "").encode() + part.encode())
     return {
         "digest": f"sha256:{whole.hexdigest()}",
-        "watermark": documents.watermark,
+        "watermark": max([documents.watermark, *no_older_than], key=parse_utc),
         "documents": len(documents),
     }
 
@@ -41,18 +46,22 @@ def publish_side(
     checked: Checked,
     documents: Documents,
     *,
+    no_older_than: Iterable[str],
     provenance: Mapping[str, Any],
     now: datetime,
     key: bytes | None,
     say: Callable[[str], None],
 ) -> tuple[Manifest, int]:
-    """The release that continues the base, and how many bytes the store got for it."""
+    """The release that continues the base, and how many bytes the store got for it.
+
+    Its watermark is as new as those of `no_older_than`, which must have the base's.
+    """
     manifest = publish_successor(
         store,
         base.manifest,
         index=checked.grown.fresh,
         references=None,
-        catalogue=catalogue_part(documents),
+        catalogue=catalogue_part(documents, no_older_than=no_older_than),
         health=checked.health,
         provenance=base.provenance(provenance),
         created_at=now,

@@ -84,6 +84,7 @@ def reindex(
             return replace(result, sides=tuple(side_of(one, None, 0) for one in made))
 
         sides, moved, digests = [], {}, set[str]()
+        known = [look.base.manifest.catalogue.watermark for look in looks]
         with watch.phase("publish"):
             for one in made:
                 if one.decision.outcome != "promote":
@@ -94,6 +95,7 @@ def reindex(
                     one.look.base,
                     one.checked,
                     documents,
+                    no_older_than=known,
                     provenance=provenance or {},
                     now=now,
                     key=key,

@@ -83,7 +83,8 @@ def bring_up_to_date(
         is_old = no_older_than is not None and parse_utc(watermark) < parse_utc(no_older_than)
         if look.changes.is_empty and not is_old:
             return Continued(decision, release_id)
-        wanted = CataloguePart(**catalogue_part(documents))
+        known = [watermark, *([] if no_older_than is None else [no_older_than])]
+        wanted = CataloguePart(**catalogue_part(documents, no_older_than=known))
         if (found := _made_before(store, release_id, wanted, key=key)) is not None:
             return Continued(decision, found)
         say(f"{release_id}: {in_words(look.changes)} since its snapshot")
@@ -103,6 +104,7 @@ def bring_up_to_date(
             look.base,
             made.checked,
             documents,
+            no_older_than=known,
             provenance=provenance or {},
             now=now,
             key=key,
