@@ -20,6 +20,7 @@ from tiny_release import NOON
 from perennial.index import factory
 from perennial.release.forgetting.forget import forget
 from perennial.release.stores.local import LocalStore
+from perennial.release.sweeping import sweep as sweeping
 from perennial.release.sweeping.sweep import sweep
 
 FACTORY = "IVF2,Flat"
@@ -43,6 +44,7 @@ def do_reindex(root, store, *, day=1):
 
 
 def do_sweep(root, store, *, day=1):
+    sweeping._WRITERS = 1  # one deletion after the other: every state between two of them is seen
     return sweep(store, **KEEPING, clock=lambda: in_years() + timedelta(days=day))
 
 

@@ -8,9 +8,16 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from proofs.catalogue_machine import Encoders, Place, assert_true_answers, make_documents
+from proofs.catalogue_machine import (
+    Encoders,
+    Place,
+    assert_true_answers,
+    in_years,
+    make_documents,
+)
 from proofs.killed import (
     FACTORY,
+    KEEPING,
     MERGING,
     STRIDES,
     do_forget,
@@ -26,6 +33,7 @@ from perennial.release.channels.mask import read_mask
 from perennial.release.forgetting.traces import Traces, scan_store
 from perennial.release.publishing.publish import rollback
 from perennial.release.stores.local import LocalStore
+from perennial.release.sweeping.sweep import plan_sweep
 from perennial.release.verify import verify_whole_store
 from perennial.serving.searcher import Searcher
 
@@ -132,25 +140,31 @@ def test_a_reindex_that_compacts_killed_at_any_request(root, s3_store):
 
 
 def test_a_sweep_killed_at_any_step(root, store):
-    grown = Grown(root, store)
+    grown = Grown(root, store, reindexes=3)
     rollback(
         store, "production", index=True, now=grown.place.tick(), why="slow", who="test"
     )  # so that there is a mask
     for i in range(5):
         store.put_bytes(b"waste %d" % i)
-    deaths, survivors = grown.kill("sweep")
-    assert len(deaths) > 10
-    left = set()
+    plan = plan_sweep(store, **KEEPING, now=in_years())
+    states = {"manifests": set(), "objects": set()}
+    _, survivors = grown.kill("sweep")
     for copy, survivor in survivors:
         grown.is_served(copy, survivor, grown.before)
-        left.add(len(survivor.digests()))
+        states["manifests"].add(len(survivor.release_ids()))
+        states["objects"].add(len(survivor.digests()))
         do_sweep(copy, survivor, day=2)
         grown.is_served(copy, survivor, grown.before)
         found = verify_whole_store(survivor)
         assert (found.orphans, survivor.record_names()) == ((), [])
         kept = survivor.release_ids()
         assert len(kept) == 2 and survivor.read_channel("production").stable in kept
-    assert len(left) >= 3, "some died between one deletion and the next"
+    gone = {"manifests": plan.releases, "objects": plan.objects}
+    own = {digest for each in plan.releases for digest in each.objects()}
+    assert own & {each.digest for each in plan.objects}, "else their order proves nothing"
+    assert len(gone["manifests"]) >= 2 and len(gone["objects"]) >= 6
+    for what, found in states.items():
+        assert len(found) == len(gone[what]) + 1, f"one died before and after each of the {what}"
 
 
 def test_a_forgetting_killed_at_any_step(root, store):
