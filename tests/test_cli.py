@@ -296,9 +296,13 @@ def test_forget_reports_release_by_release_and_what_it_cannot_reach(run, home, r
     rows = {"doc_id": ["second-7"], "title": [""], "text": [""]}
     pq.write_table(pa.table(rows), home / "source" / "catalogue.parquet")
     run("search", "word7")  # fills the reader's cache
+    frozen = home / "runs" / "0123456789abcdef" / "snapshot"
+    frozen.mkdir(parents=True)
+    pq.write_table(pa.table(rows), frozen / "catalogue.parquet")
     code, out, _ = run("forget", "--doc", "second-7")
     assert code == 0
     assert releases[1] in out and "production serves a release without it" in out
+    assert "Run 0123456789abcdef still holds it" in out and f"rm -r {frozen.parent}" in out
     assert "its id is nowhere" in out and "The source still has it" in out and "Not reached" in out
     code, found = run_json(run, "search", "word7")
     assert "second-7" not in {hit["doc_id"] for hit in found["hits"]}

@@ -98,19 +98,22 @@ def register_keeping(
     ) -> None:
         """Remove documents from every release, cache and byte of the store; exit 1 if one is left.
 
-        It cannot be undone. Remove them from the source first, or the next reindex brings them
+        Runs of retrains that still hold them are named, with the command that removes each. It
+        cannot be undone. Remove them from the source first, or the next reindex brings them
         back.
         """
         from perennial.release.forgetting.forget import forget as forget_documents
         from perennial.verbs.caches import clear_caches
         from perennial.verbs.kept import forgetting_value, show_forgetting, still_in_source
+        from perennial.verbs.remains import find_remains
 
         places = Places.from_environment()
-        store, cleared = open_store(places.store), [0]
+        store, cleared, remains = open_store(places.store), [0], list[Any]()
         pending = timedelta(hours=load_params(Path("params.yaml")).sweep.pending_hours)
 
         def clear(traces: Any, digests: Any) -> None:
             cleared[0] = clear_caches(places.cache, traces, digests)
+            remains.extend(find_remains(places, traces))
 
         done = forget_documents(
             store,
@@ -122,7 +125,7 @@ def register_keeping(
             say=(lambda line: None) if as_json else warn,
         )
         kept = still_in_source(places.source, doc)
-        value = forgetting_value(done, doc, cached=cleared[0], in_source=kept)
+        value = forgetting_value(done, doc, cached=cleared[0], in_source=kept, remains=remains)
         _print_json(value) if as_json else show_forgetting(value, Console())
         if done.hits or done.in_flight:
             raise typer.Exit(1)

@@ -13,10 +13,11 @@ from perennial.release.forgetting.forget import Forgetting
 from perennial.release.sweeping.sweep import Sweep
 from perennial.release.verify import Finding, Verification
 from perennial.verbs.progress import megabytes
+from perennial.verbs.remains import Remains, show_remains
 
 _BEYOND = (
-    "Not reached: what the encoders' weights learned, the snapshots and DVC caches of runs, logs "
-    "and judgements, other machines' caches, and backups of the store."
+    "Not reached: what the encoders' weights learned, logs and judgements kept elsewhere, other "
+    "machines' runs and caches, and backups of the store."
 )
 
 
@@ -99,7 +100,12 @@ def show_sweep(value: dict[str, Any], console: Console) -> None:
 
 
 def forgetting_value(
-    done: Forgetting, doc_ids: Sequence[str], *, cached: int, in_source: Sequence[str]
+    done: Forgetting,
+    doc_ids: Sequence[str],
+    *,
+    cached: int,
+    in_source: Sequence[str],
+    remains: Sequence[Remains],
 ) -> dict[str, Any]:
     """The JSON of `forget`."""
     return {
@@ -115,6 +121,7 @@ def forgetting_value(
         "in_encoders": list(done.in_encoders),
         "in_flight": list(done.in_flight),
         "in_source": list(in_source),
+        "remains": [vars(each) for each in remains],
         "not_reached": _BEYOND,
     }
 
@@ -152,6 +159,8 @@ def show_forgetting(value: dict[str, Any], console: Console) -> None:
         )
     if value["in_encoders"]:
         console.print("An encoder's vocabulary knows the id as a word; that stays.")
+    for row in value["remains"]:
+        show_remains(row, console)
     if value["in_source"]:
         console.print(
             "[bold yellow]The source still has it:[/] remove it there, or the next reindex brings "

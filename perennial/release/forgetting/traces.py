@@ -1,11 +1,10 @@
 """What a forgotten document leaves behind in stored bytes, and looking for it in every byte."""
 
-import io
 import json
 import mmap
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +47,7 @@ class Traces:
                     is_named = any(data.find(each) >= 0 for each in quoted)
                 else:
                     is_named = bool(names) and anywhere.search(data) is not None
-                if is_named or (data[:4] == _PARQUET and any(_text_columns(path, hidden))):
+                if is_named or (data[:4] == _PARQUET and _has_text(path, hidden)):
                     found.append("doc_id")
                 if any(data.find(vector) >= 0 for vector in self.vectors):
                     found.append("vector")
@@ -110,10 +109,31 @@ def _small_files(store: Store) -> Iterator[tuple[str, bytes]]:
         yield f"record {name}", store.read_record(name) or b""
 
 
-def _text_columns(path: Path, hidden: pa.Array) -> Iterable[bool]:
-    """Whether each column of texts, which parquet packs, holds one of the hidden values."""
-    with pq.ParquetFile(io.BytesIO(path.read_bytes())) as stream:
-        for batch in stream.iter_batches():
-            for column in batch.columns:
-                if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-                    yield bool(pc.any(pc.is_in(column.cast(pa.string()), hidden)).as_py())
+def _has_text(path: Path, hidden: pa.Array) -> bool:
+    """True where a column of texts, which parquet packs, holds one of the hidden values."""
+    with pq.ParquetFile(path, memory_map=True) as stream:
+        return any(
+            pc.any(pc.is_in(texts, hidden)).as_py()
+            for batch in stream.iter_batches()
+            for column in batch.columns
+            for texts in _texts(column)
+        )
+
+
+def _texts(column: pa.Array) -> Iterator[pa.Array]:
+    """The texts of a column, also those inside of its lists and structs."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        yield from _texts(column.dictionary)
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        yield column.cast(pa.string())
+    elif pa.types.is_struct(kind):
+        for part in column.flatten():
+            yield from _texts(part)
+    elif pa.types.is_map(kind):
+        yield from _texts(column.keys)
+        yield from _texts(column.items)
+    elif (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    ):
+        yield from _texts(column.flatten())
