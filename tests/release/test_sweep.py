@@ -9,6 +9,7 @@ from perennial.errors import IntegrityError, Refused
 from perennial.release.forgetting.forgotten import read_forgotten, write_forgotten
 from perennial.release.publishing.pins import LEASE, SWEEP, SweepRecord
 from perennial.release.publishing.publish import promote, rollback
+from perennial.release.stores.local import LocalStore
 from perennial.release.stores.store import PendingNote
 from perennial.release.sweeping.lease import deleting
 from perennial.release.sweeping.sweep import plan_sweep, sweep
@@ -216,6 +217,36 @@ def test_of_two_sweeps_that_begin_at_once_one_is_refused(store, chain):
         with pytest.raises(Refused, match="another sweep"):
             first.hold()
     assert store.read_record(SWEEP) == b"another's"
+
+
+class Racing(LocalStore):
+    """Right after `reads` looks at the sweep's record another sweep writes its own."""
+
+    def __init__(self, root, *, reads, record):
+        super().__init__(root)
+        self.reads, self.record = reads, record
+
+    def read_record(self, name):
+        found = super().read_record(name)
+        self.reads -= name == SWEEP
+        if self.reads == 0:
+            self.swap_record(SWEEP, found, self.record)
+        return found
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_sweep_that_began_after_we_looked_is_never_taken_for_a_dead_one(store, chain, is_there):
+    """Two at work, and whoever ends first would let publishers go on beside the other."""
+    time = Clockwork()
+    until = time.clock().isoformat()
+    if is_there:  # the one that we wait for ends, and another begins
+        alive = SweepRecord(1, "deleting", until, (), "first.1")
+        store.swap_record(SWEEP, None, alive.to_bytes())
+    begun = SweepRecord(1, "deleting", until, (), "second.1").to_bytes()
+    racing = Racing(store.root, reads=1, record=begun)
+    with pytest.raises(Refused, match="another sweep"), deleting(racing, **time.parts):
+        raise AssertionError("it would delete now")
+    assert store.read_record(SWEEP) == begun
 
 
 def test_a_sweep_killed_after_any_deletion_leaves_a_clean_store_and_finishes_later(store, chain):

@@ -117,8 +117,10 @@ def await_sweep(
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     say: Say = say_nothing,
-) -> None:
-    """Return once no sweep may delete: its record is gone, or its lease is surely over.
+) -> bytes | None:
+    """Return once no sweep may delete: its record is gone, None, or its lease is surely over.
+
+    The last record that was seen, which a sweeper may take over where it still stands.
 
     A record that nobody renews for a whole lease is a killed sweep's, whatever the clocks say. A
     sweep that begins while we wait has seen our note: only the first one matters.
@@ -126,18 +128,19 @@ def await_sweep(
     seen, since, told, first = b"", monotonic(), False, None
     while (data := store.read_record(SWEEP)) is not None:
         if _is_long_over(data, now=clock()):
-            return
+            return data
         first = first or _sweep_of(data)
         if _sweep_of(data) != first:
-            return
+            return seen
         if data != seen:
             seen, since = data, monotonic()
         elif monotonic() - since > LEASE.total_seconds():
-            return
+            return data
         if not told:
             say(f"a sweep of {store.place} is deleting; waiting until it is done")
             told = True
         sleep(_POLL_SECONDS)
+    return None
 
 
 def _is_long_over(data: bytes, *, now: datetime) -> bool:

@@ -28,9 +28,11 @@ _STOP_AFTER = LEASE / 2
 class Lease:
     """One sweeper's record, renewed while it works; `hold` stands before every deletion."""
 
-    def __init__(self, store: Store, *, clock: Clock, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, dead: bytes | None, *, clock: Clock, monotonic: Callable[[], float]
+    ) -> None:
         self._store, self._clock, self._monotonic = store, clock, monotonic
-        self._data = store.read_record(SWEEP)  # a dead sweeper's, if anything
+        self._data = dead  # not what stands there by now, which may be a living sweeper's
         self._began, self._sweep = monotonic(), secrets.token_hex(8)
 
     def take(self, *, releases: tuple[str, ...] = ()) -> None:
@@ -74,8 +76,8 @@ def deleting(
     say: Say = say_nothing,
 ) -> Iterator[Lease]:
     """A lease that is taken after any other is over, and ended even where the work fails."""
-    await_sweep(store, clock=clock, monotonic=monotonic, sleep=sleep, say=say)
-    lease = Lease(store, clock=clock, monotonic=monotonic)
+    dead = await_sweep(store, clock=clock, monotonic=monotonic, sleep=sleep, say=say)
+    lease = Lease(store, dead, clock=clock, monotonic=monotonic)
     lease.take()
     try:
         yield lease
