@@ -62,7 +62,8 @@ class LoadedRelease:
         vectors = self.encoder.encode(queries)
         if self.bridge is not None:
             vectors = self.bridge.apply(vectors)
-        scores, doc_ids = self.index.search(vectors, k, slice=slice)
+        # No more rows than there are: what is asked for is not what is reserved.
+        scores, doc_ids = self.index.search(vectors, min(k, max(self.index.live, 1)), slice=slice)
         # A query without a single known token has no direction: everything would be as near.
         pointing = np.any(vectors != 0, axis=1)
         return [

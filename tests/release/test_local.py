@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from perennial.errors import BadInput, Conflict, PlaceUnusable
+from perennial.errors import BadInput, Conflict, IntegrityError, PlaceUnusable
 from perennial.model.digest import file_digest
 from perennial.release.channels.transitions import Signed, promoted
 from perennial.release.stores.local import LocalStore
 from perennial.release.stores.store import PendingNote
+from perennial.release.stores.verified import MOST_NAMED_BYTES
 
 A, B = "rel-" + "a" * 12, "rel-" + "b" * 12
 NOWHERE = "sha256:" + "0" * 64
@@ -171,3 +172,20 @@ def test_moves_within_one_tick_of_the_clock_are_all_seen(store):
         other.compare_and_swap("production", channel, swap_to(channel, release_id))
         channel = store.read_channel("production")
         assert channel.stable == release_id
+
+
+@pytest.mark.parametrize("folder", ["channels", "releases", "pending", "records"])
+def test_a_file_too_large_to_be_one_of_ours_is_not_even_read(store, folder):
+    """Whoever may write to the place could else fill the memory of every reader."""
+    name = "production" if folder in ("channels", "records") else A
+    (store.root / folder).mkdir(parents=True)
+    with (store.root / folder / f"{name}.json").open("wb") as stream:
+        stream.truncate(MOST_NAMED_BYTES + 1)  # a hole, which takes no space
+    read = {
+        "channels": store.read_channel,
+        "releases": store.manifest_bytes,
+        "pending": store.pending_note,
+        "records": store.read_record,
+    }[folder]
+    with pytest.raises(IntegrityError, match="more than is ever written there"):
+        read(name)

@@ -10,6 +10,7 @@ from perennial.errors import BadInput, Conflict, IntegrityError
 from perennial.model.digest import file_digest
 from perennial.release.stores.s3.store import S3Store
 from perennial.release.stores.store import PendingNote, missing_objects
+from perennial.release.stores.verified import MOST_NAMED_BYTES
 
 pytestmark = pytest.mark.slow
 A = "rel-" + "a" * 12
@@ -150,3 +151,10 @@ def test_objects_are_encrypted_where_the_settings_say_so(s3_store, s3_server, tm
 def test_encryption_that_cannot_be_is_refused_before_anything_is_sent(options):
     with pytest.raises(BadInput, match="PERENNIAL_S3_"):
         S3Store("bucket", **options)
+
+
+def test_a_channel_too_large_to_be_one_is_not_sent(s3_store):
+    s3_store.bucket.put("channels/production.json", b" " * (MOST_NAMED_BYTES + 1))
+    for read in (s3_store.read_channel, lambda name: s3_store._read(f"channels/{name}.json")):
+        with pytest.raises(IntegrityError, match="more than is ever written there"):
+            read("production")

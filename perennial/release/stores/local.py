@@ -16,6 +16,7 @@ from perennial.release.stores.durable import (
 )
 from perennial.release.stores.local_objects import LocalObjects
 from perennial.release.stores.named import Named, Question, Swap
+from perennial.release.stores.verified import check_small
 
 # A file that changed this recently may change again without its time showing it.
 _RACY_NANOSECONDS = 100_000_000
@@ -55,6 +56,7 @@ class LocalStore(LocalObjects, Named):
     def _read(self, key: str) -> bytes | None:
         with usable(self.root):
             try:
+                check_small(key, (self.root / key).stat().st_size, self.place)
                 return (self.root / key).read_bytes()
             except FileNotFoundError:
                 return None
@@ -66,6 +68,7 @@ class LocalStore(LocalObjects, Named):
             known = self._seen.get(key)
             if known is not None and known[0] == stamp:
                 return known[1]
+            check_small(key, about.st_size, self.place)
             data = (self.root / key).read_bytes()
             if time.time_ns() - about.st_mtime_ns > _RACY_NANOSECONDS:
                 self._seen[key] = stamp, data

@@ -7,6 +7,7 @@ from pathlib import Path
 from perennial.errors import IntegrityError
 
 BLOCK_BYTES = 1 << 20
+MOST_NAMED_BYTES = 64 << 20
 DAMAGED = "is damaged in the store"
 CHANGED = "changed while it was published"
 
@@ -32,6 +33,16 @@ def check_digest(name: str, actual: str, digest: str, problem: str) -> None:
         raise IntegrityError(
             f"{name} {problem}: it has the digest {actual}, not {digest}; publish it again, "
             "or restore it from a copy"
+        )
+
+
+def check_small(key: str, size: int, place: str) -> None:
+    """Raise IntegrityError for a manifest, channel, note or record that is too large to be one:
+    it is parsed in memory, before its own signature can be checked."""
+    if size > MOST_NAMED_BYTES:
+        raise IntegrityError(
+            f"{key} of {place} has {size:,} bytes, more than is ever written there; find out who "
+            "wrote it, and restore it from a copy"
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from perennial.errors import PlaceUnusable
 from perennial.release.stores.s3.errors import NotThere, Uncertain, Unsupported, explained
+from perennial.release.stores.verified import MOST_NAMED_BYTES, check_small
 
 _CONNECT_SECONDS = 5.0
 
@@ -76,8 +77,9 @@ class Bucket:
         return str(answer["ETag"])
 
     def get(self, key: str, **parameters: Any) -> tuple[bytes, str]:
-        """The object's bytes and its ETag."""
-        answer, data = self._get(key, None, parameters)
+        """The object's bytes and its ETag; raises IntegrityError for what is no small file."""
+        answer, data = self._get(key, MOST_NAMED_BYTES, parameters)
+        check_small(key, int(answer["ContentLength"]), self.place)
         assert data is not None
         return data, str(answer["ETag"])
 
