@@ -84,6 +84,13 @@ class Validate(Section):
 
 
 class Judge(Section):
+    model: Literal["auto", "position", "cascade", "plain"]
+    min_links: Count
+    significance: Share
+    max_misfit: Share
+    short_dwell_seconds: Annotated[float, Field(ge=0)]
+    short_dwell_weight: Share
+    calibration_labels: Count
     min_examinations: Count
     min_click_rate: Share
     max_negative_rate: Share

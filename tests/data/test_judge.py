@@ -1,5 +1,6 @@
-"""Clicks to judgements: skip-above against a slow twin, and bounds against known values."""
+"""Clicks to judgements: the plain estimate against a slow twin, bounds against known values."""
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,7 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from perennial.data.judge import count_examinations, judge_clicks, wilson_bounds
+from perennial.data.clicks.model import ClickModel
+from perennial.data.clicks.pages import Pages, read_pages
+from perennial.data.clicks.relevance import estimate_relevance
+from perennial.data.judge import judge_pages
 from perennial.errors import BadInput
 
 # One search: its query, what it showed from rank 1 on, and which ranks were clicked.
@@ -25,12 +29,26 @@ searches = st.lists(
 )
 
 
+NONE = np.full(0, np.nan)
+PLAIN = ClickModel("plain", False, NONE, NONE, None, {}, None)
+
+
+def read(folder: Path, *, short: float = 0.0, weight: float = 1.0) -> Pages:
+    return read_pages(
+        requests=folder / "requests.parquet",
+        impressions=folder / "impressions.parquet",
+        events=folder / "events.parquet",
+        short_dwell_seconds=short,
+        short_dwell_weight=weight,
+    )
+
+
 def counted(log: list[Search], folder: Path) -> dict[tuple[str, str], tuple[int, int]]:
     """(query, doc_id) to (examinations, clicks), by way of three parquet files."""
     requests = [(f"r{i}", query) for i, (query, _, _) in enumerate(log)]
     shown = [(f"r{i}", d, r) for i, (_, docs, _) in enumerate(log) for r, d in enumerate(docs, 1)]
     events = [
-        (f"r{i}", docs[rank - 1], kind)
+        (f"r{i}", docs[rank - 1], kind, 5.0)
         for i, (_, docs, clicks) in enumerate(log)
         for rank in clicks
         if rank <= len(docs)
@@ -39,20 +57,19 @@ def counted(log: list[Search], folder: Path) -> dict[tuple[str, str], tuple[int,
     for name, columns, rows in (
         ("requests", ["request_id", "query"], requests),
         ("impressions", ["request_id", "doc_id", "rank"], shown),
-        ("events", ["request_id", "doc_id", "type"], events),
+        ("events", ["request_id", "doc_id", "type", "value"], events),
     ):
-        types = {c: "int32" if c == "rank" else "str" for c in columns}
+        types = {c: {"rank": "int32", "value": "float64"}.get(c, "str") for c in columns}
         frame = pd.DataFrame(rows, columns=columns).astype(types)
         frame.to_parquet(folder / f"{name}.parquet")
-    counts = count_examinations(
-        requests=folder / "requests.parquet",
-        impressions=folder / "impressions.parquet",
-        events=folder / "events.parquet",
-    )
-    pairs = list(zip(counts["query"], counts["doc_id"], strict=True))
-    assert pairs == sorted(pairs)
-    values = counts[["examinations", "clicks"]].to_numpy().tolist()
-    return {pair: (seen, clicks) for pair, (seen, clicks) in zip(pairs, values, strict=True)}
+    pages = read(folder)
+    looks = PLAIN.looks(pages)
+    seen, clicks = pages.per_pair(looks), pages.per_pair(pages.clicked)
+    return {
+        (pages.queries[q], pages.doc_ids[d]): (int(n), int(c))
+        for q, d, n, c in zip(pages.pair_query, pages.pair_doc, seen, clicks, strict=True)
+        if n
+    }
 
 
 def slowly_counted(log: list[Search]) -> dict[tuple[str, str], tuple[int, int]]:
@@ -84,26 +101,47 @@ def test_examinations_are_counted_as_the_slow_twin_counts_them(log: list[Search]
 
 
 def test_a_missing_log_names_the_command_that_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"requests\.parquet is missing; run `perennial snapshot`"):
-        count_examinations(
-            requests=tmp_path / "requests.parquet",
-            impressions=tmp_path / "impressions.parquet",
-            events=tmp_path / "events.parquet",
-        )
+    with pytest.raises(BadInput, match=r"requests\.parquet is missing; run `python -m expect"):
+        read(tmp_path)
+
+
+def wilson(clicks: list[int], seen: list[int], *, confidence: float) -> tuple[list, list]:
+    found = estimate_relevance(
+        of_counts(clicks, seen), SURE.looks(of_counts(clicks, seen)), confidence=confidence
+    )
+    return found.low.tolist(), found.high.tolist()
+
+
+SURE = ClickModel("position", True, np.ones(1), np.zeros(1), None, {}, None)
+
+
+def of_counts(clicks: list[int], seen: list[int]) -> Pages:
+    """Pages of one document each, all of them looked at."""
+    pairs = np.arange(len(seen))
+    return Pages(
+        pairs=np.repeat(pairs, 2)[:, None].astype(np.int32),
+        clicked=np.tile([True, False], len(seen))[:, None],
+        seen=np.array([n for c, s in zip(clicks, seen, strict=True) for n in (c, s - c)], float),
+        pair_query=np.zeros(len(seen), dtype=np.int32),
+        pair_doc=pairs.astype(np.int32),
+        satisfaction=np.ones(len(seen)),
+        queries=["q"],
+        doc_ids=np.array([f"d{n}" for n in pairs], dtype=object),
+    )
 
 
 @given(st.integers(1, 10_000), st.data(), st.sampled_from([0.5, 0.8, 0.95, 0.99]))
 def test_the_bounds_are_those_of_scipy(trials: int, data: st.DataObject, level: float) -> None:
     successes = data.draw(st.integers(0, trials))
-    low, high = wilson_bounds(np.array([successes]), np.array([trials]), confidence=level)
+    low, high = wilson([successes], [trials], confidence=level)
     wanted = binomtest(successes, trials).proportion_ci(level, method="wilson")
-    assert low[0] == pytest.approx(wanted.low, abs=1e-12)
-    assert high[0] == pytest.approx(wanted.high, abs=1e-12)
-    assert 0 <= low[0] <= successes / trials <= high[0] <= 1
+    assert low[0] == pytest.approx(wanted.low, abs=1e-7)
+    assert high[0] == pytest.approx(wanted.high, abs=1e-7)
+    assert 0 <= low[0] <= successes / trials + 1e-12 and successes / trials - 1e-12 <= high[0] <= 1
 
 
 def test_the_bounds_of_a_textbook_case_are_right() -> None:
-    low, high = wilson_bounds(np.array([15.0, 0.0]), np.array([148.0, 20.0]), confidence=0.95)
+    low, high = wilson([15, 0], [148, 20], confidence=0.95)
     assert low == pytest.approx([0.0624, 0.0], abs=5e-5)  # Newcombe 1998, table I
     assert high == pytest.approx([0.1605, 0.1611], abs=5e-5)
 
@@ -116,10 +154,19 @@ def judged(
     max_negative_rate: float = 0.15,
     confidence: float = 0.8,
 ) -> pd.DataFrame:
-    columns = ["query", "doc_id", "examinations", "clicks"]
-    types = {"query": "str", "doc_id": "str", "examinations": int, "clicks": int}
-    return judge_clicks(
-        pd.DataFrame(rows, columns=columns).astype(types),
+    queries = sorted({row[0] for row in rows})
+    doc_ids = sorted({row[1] for row in rows})
+    pages = of_counts([row[3] for row in rows], [row[2] for row in rows])
+    pages = replace(
+        pages,
+        pair_query=np.array([queries.index(row[0]) for row in rows], dtype=np.int32),
+        pair_doc=np.array([doc_ids.index(row[1]) for row in rows], dtype=np.int32),
+        queries=queries,
+        doc_ids=np.array(doc_ids, dtype=object),
+    )
+    return judge_pages(
+        pages,
+        SURE,
         min_examinations=min_examinations,
         min_click_rate=min_click_rate,
         max_negative_rate=max_negative_rate,
@@ -185,7 +232,7 @@ def test_labels_are_those_of_the_slow_twin(
     )
     wanted: dict[tuple[str, str], str] = {}
     for query, doc, n, clicks in rows:
-        low, high = wilson_bounds(np.array([clicks]), np.array([n]), confidence=0.8)
+        low, high = wilson([clicks], [n], confidence=0.8)
         if n >= min_examinations and low[0] >= min_click_rate:
             wanted[query, doc] = "positive"
         elif n >= min_examinations and high[0] <= max_negative_rate:
@@ -193,3 +240,25 @@ def test_labels_are_those_of_the_slow_twin(
         elif clicks:
             wanted[query, doc] = "unsure"
     assert labels(found) == wanted
+
+
+def test_a_click_that_was_left_at_once_counts_less_and_a_conversion_counts(tmp_path: Path) -> None:
+    counted([("cat", ["a", "b", "c"], {1, 2, 3})], tmp_path)
+    events = pd.DataFrame(
+        [("r0", "a", "click", None), ("r0", "a", "dwell", 2.0), ("r0", "b", "click", None),
+         ("r0", "b", "dwell", 60.0), ("r0", "c", "click", None), ("r0", "c", "dwell", 2.0),
+         ("r0", "c", "convert", 9.0)],
+        columns=["request_id", "doc_id", "type", "value"],
+    )  # fmt: skip
+    events.to_parquet(tmp_path / "events.parquet")
+    pages = read(tmp_path, short=10.0, weight=0.25)
+    assert pages.satisfaction.tolist() == [0.25, 1.0, 1.0]
+
+
+def test_pages_of_some_queries_keep_the_numbers_of_their_pairs(tmp_path: Path) -> None:
+    counted([("cat", ["a", "b"], {1}), ("dog", ["b", "a"], {2})], tmp_path)
+    pages = read(tmp_path)
+    dogs = pages.of_queries(np.array(pages.queries) == "dog")
+    clicks = dogs.per_pair(dogs.clicked)
+    assert [(pages.queries[pages.pair_query[n]], pages.doc_ids[pages.pair_doc[n]])
+            for n in np.flatnonzero(clicks)] == [("dog", "a")]  # fmt: skip

@@ -1,0 +1,1 @@
+"""What clicks say of documents once their places are taken into account."""
