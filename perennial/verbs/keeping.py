@@ -108,12 +108,12 @@ def register_keeping(
         from perennial.verbs.remains import find_remains
 
         places = Places.from_environment()
-        store, cleared, remains = open_store(places.store), [0], list[Any]()
+        store, cleared, sought = open_store(places.store), [0], list[Any]()
         pending = timedelta(hours=load_params(Path("params.yaml")).sweep.pending_hours)
 
         def clear(traces: Any, digests: Any) -> None:
             cleared[0] = clear_caches(places.cache, traces, digests)
-            remains.extend(find_remains(places, traces))
+            sought.append(traces)
 
         done = forget_documents(
             store,
@@ -124,7 +124,7 @@ def register_keeping(
             key=key(),
             say=(lambda line: None) if as_json else warn,
         )
-        kept = still_in_source(places.source, doc)
+        kept, remains = still_in_source(places.source, doc), find_remains(places, sought[0])
         value = forgetting_value(done, doc, cached=cleared[0], in_source=kept, remains=remains)
         _print_json(value) if as_json else show_forgetting(value, Console())
         if done.hits or done.in_flight:

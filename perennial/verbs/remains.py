@@ -1,7 +1,6 @@
 """What names a forgotten document outside of the store and the caches: the runs of retrains, which
 froze tables of it and wrote judgements, triplets and pages; logs, and what else lies around."""
 
-import contextlib
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -75,9 +74,13 @@ def _of_folder(folder: Path, traces: Traces, places: Places) -> Remains:
 def _found(folder: Path, traces: Traces) -> list[str]:
     find, hits = traces.search(), []
     for path in _files(folder):
-        with contextlib.suppress(FileNotFoundError):  # of a run that is at work
+        try:
             if find(path):
                 hits.append(str(path))
+        except FileNotFoundError:
+            pass  # of a run that is at work
+        except OSError:
+            hits.append(str(path))  # what cannot be looked into may hold it
     return hits
 
 

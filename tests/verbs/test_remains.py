@@ -72,6 +72,17 @@ def test_what_else_lies_at_home_and_the_sources_logs_are_told_without_a_command(
     assert source.first == (str(places.source / "impressions.parquet"),)
 
 
+def test_a_table_that_nobody_can_read_is_told_and_stops_nothing(places):
+    run = fill(places, "aaaa")
+    whole = (run / "artifacts" / "mine" / "triplets.parquet").read_bytes()
+    (places.runs / "bbbb").mkdir()
+    (places.runs / "bbbb" / "half.parquet").write_bytes(whole[: len(whole) // 2])
+    assert [(each.name, each.files) for each in find_remains(places, TRACES)] == [
+        ("aaaa", 2),
+        ("bbbb", 1),
+    ]
+
+
 def test_nothing_is_there_before_the_first_retrain(places):
     assert find_remains(places, TRACES) == ()
 

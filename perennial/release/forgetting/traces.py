@@ -27,7 +27,8 @@ class Traces:
     vectors: frozenset[bytes]
 
     def search(self) -> Callable[[Path], list[str]]:
-        """A function from a file to what is found in it: "doc_id", "vector", both or nothing."""
+        """A function from a file to what is found in it: "doc_id", "vector", both or nothing; a
+        table that nobody can read may hold anything, and is told as "unreadable"."""
         quoted = [json.dumps(each).encode() for each in self.doc_ids]
         quoted += [b'"' + each.encode() + b'"' for each in self.doc_ids]
         names = [each.encode() for each in self.doc_ids if len(each.encode()) >= _LEAST_NAME_BYTES]
@@ -47,8 +48,11 @@ class Traces:
                     is_named = any(data.find(each) >= 0 for each in quoted)
                 else:
                     is_named = bool(names) and anywhere.search(data) is not None
-                if is_named or (data[:4] == _PARQUET and _has_text(path, hidden)):
-                    found.append("doc_id")
+                try:
+                    if is_named or (data[:4] == _PARQUET and _has_text(path, hidden)):
+                        found.append("doc_id")
+                except (pa.ArrowException, OSError):
+                    found.append("unreadable")
                 if any(data.find(vector) >= 0 for vector in self.vectors):
                     found.append("vector")
                 return found
