@@ -126,7 +126,7 @@ class Place:
             probes=probes,
             seed=0,
         )
-        health = HEALTH | index_health(index, doc_ids=names, probes=probes, seed=0)
+        health = HEALTH | index_health(index, doc_ids=names, probes=probes, seed=0, vectors=vectors)
         release_id = publish(
             self.store,
             encoder=folders.encoder,
