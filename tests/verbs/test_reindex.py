@@ -14,9 +14,11 @@ from tiny_shop import Shop, tiny_params
 
 from perennial.errors import BadInput, Conflict, Refused, TableInvalid
 from perennial.model.vectors import VectorCache
+from perennial.release.caching.cache import ReleaseCache
 from perennial.release.channels.moves import read_kept
 from perennial.release.publishing.publish import promote, resume, rollback
 from perennial.release.verify import verify_store
+from perennial.verbs.reindexing.base import Base
 from perennial.verbs.reindexing.release import bring_up_to_date
 
 
@@ -100,6 +102,20 @@ def test_nothing_of_the_base_is_written_again_and_its_vectors_are_not_opened_to_
     old, new = (shop.store.manifest_bytes(i) for i in (before, done.sides[0].release_id))
     assert b'"path": "segment-0000.faiss"' in old and b'"path": "segment-0000.faiss"' in new
     assert len(list((shop.root / "cache" / "reindex").rglob("*.faiss"))) == 0, "nothing is left"
+
+
+def test_an_index_is_put_together_also_where_no_links_can_be_made(shop, tmp_path):
+    if shop.root.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs two file systems")
+    manifest = served(shop)
+    base = Base(
+        shop.store, manifest, cache=ReleaseCache(shop.root / "objects"), folder=shop.root / "work"
+    )
+    (row,) = base.rows
+    (tmp_path / row["vectors"]).write_bytes(b"new")  # on the disk, and all else in memory
+    whole = base.assemble(shop.root / "whole", base.rows, fresh=tmp_path)
+    assert (whole / row["vectors"]).read_bytes() == b"new"
+    assert (whole / row["ids"]).samefile(base.index / row["ids"])
 
 
 def test_stable_and_candidate_move_in_one_write(shop):

@@ -1,6 +1,6 @@
 """A release that a reindex continues: its small files on the disk, its vectors only when asked."""
 
-import os
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -21,6 +21,7 @@ from perennial.model.encoder import Encoder, load_encoder
 from perennial.release.caching.cache import ReleaseCache
 from perennial.release.manifests.manifest import Manifest
 from perennial.release.manifests.parts import StoredFile
+from perennial.release.stores.durable import link_atomically
 from perennial.release.stores.store import Store
 
 
@@ -129,8 +130,8 @@ class Base:
     def assemble(self, to: Path, rows: Sequence[Mapping[str, Any]], *, fresh: Path) -> Path:
         """`to`, with every file of the segments: those of the folder `fresh`, else this release's.
 
-        Only links are made, and only files that are not there yet; `fresh` must have index.json
-        last.
+        Only links are made where there can be any, and only files that are not there yet; `fresh`
+        must have index.json last.
         """
         to.mkdir(parents=True, exist_ok=True)
         quantizer = self.manifest.index.quantizer
@@ -140,7 +141,9 @@ class Base:
                 continue
             if not (fresh / name).exists():
                 self.bring([name])
-            os.link((fresh if (fresh / name).exists() else self.index) / name, to / name)
+            source = (fresh if (fresh / name).exists() else self.index) / name
+            if not link_atomically(source, to / name, ()):
+                shutil.copyfile(source, to / name)  # a file system that knows no links
         return to
 
     def provenance(self, given: Mapping[str, Any]) -> dict[str, Any]:
