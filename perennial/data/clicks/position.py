@@ -16,9 +16,11 @@ from perennial.data.clicks.pages import Pages
 _MOST_ROUNDS = 400
 _STILL = 1e-7
 _SMALL = 1e-6
-# A pair with less than this teaches its own relevance but not the ranks': with one free number per
-# pair, many pairs of few observations pull every propensity towards 1 (Neyman and Scott 1948).
-_ENOUGH_SEEN, _ENOUGH_CLICKS = 10, 2
+# Only pairs that were shown often teach the ranks: with one free number per pair, many pairs of few
+# observations pull every propensity towards 1 (Neyman and Scott 1948); on a log of two million
+# requests by 0.1. They are chosen by how often they were shown, for clicks would favour chance.
+_SHOWN_OFTEN = (100, 30, 10, 1)
+_ENOUGH_CLICKS = 1000  # of the pairs shown so often; with fewer, less often must do
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,10 @@ def fit_propensities(pages: Pages) -> Propensities:
     ranks = pages.pairs.shape[1]
     total = np.bincount(counts.pair, counts.seen)
     clicks = np.bincount(counts.pair, counts.clicks)
-    telling = (total >= _ENOUGH_SEEN) & (clicks >= _ENOUGH_CLICKS)
+    for often in _SHOWN_OFTEN:
+        telling = total >= often
+        if clicks[telling].sum() >= _ENOUGH_CLICKS:
+            break
     used = telling[counts.pair]
     pair, rank = counts.pair[used], counts.rank[used]
     seen, clicked = counts.seen[used], counts.clicks[used]

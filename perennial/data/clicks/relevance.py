@@ -7,6 +7,8 @@ from scipy.stats import norm
 
 from perennial.data.clicks.pages import Pages
 
+_OFTEN = 20.0
+
 
 @dataclass(frozen=True)
 class Relevance:
@@ -65,8 +67,11 @@ def click_chances(pages: Pages, looks: np.ndarray) -> np.ndarray:
 
 
 def log_likelihood(pages: Pages, looks: np.ndarray) -> float:
-    """The mean log-likelihood of an impression's click or skip, natural logarithm."""
+    """The mean log-likelihood of an impression's click or skip, natural logarithm, over pairs that
+    were shown often: the others are judged by their own click, which every model explains."""
     chances = click_chances(pages, looks)
     each = np.where(pages.clicked, np.log(chances), np.log1p(-chances))
-    total = pages.per_rank(np.ones(chances.shape)).sum()
-    return float(pages.per_rank(each).sum() / max(total, 1.0))
+    shown = pages.per_pair(np.ones(chances.shape))
+    often = (shown >= min(_OFTEN, float(shown.max(initial=0.0))))[pages.pairs]
+    total = float(pages.per_rank(often).sum())
+    return float(pages.per_rank(np.where(often, each, 0.0)).sum() / max(total, 1.0))
