@@ -70,6 +70,7 @@ def _view(outcome: Outcome) -> dict[str, Any]:
         "state": "warned" if outcome.warns else STATES[outcome.kept],
         "extent": extent(outcome) if outcome.about else f"there are {outcome.count:,}",
         "share": outcome.share,
+        "rows": outcome.rows,
         "more": outcome.count - len(sample) if sample else 0,
         "columns": [{"name": name, "meant": name in outcome.about} for name in columns],
         "sample": [[_shown(row[name]) for name in columns] for row in sample],

@@ -109,3 +109,22 @@ def test_a_promise_that_cannot_be_computed_is_never_taken_for_kept():
     suite = Suite("events", pa.table({"a": [1]}), [wrong])
     with pytest.raises(TableInvalid, match="could not check that nonsense must be given"):
         check([suite], unusable={}, sample_rows=5)
+
+
+def test_the_page_tells_warnings_apart_and_what_was_left_out(world, findings_of, page):
+    from datetime import timedelta
+
+    requests = world.frame("requests")
+    for place in range(100):
+        requests.loc[place, "session_id"] = "ses-bot"
+        requests.loc[place, "ts"] = requests.loc[0, "ts"] + timedelta(seconds=place)
+    world.frame("events")["ts"] = world.frame("events")["request_id"].map(
+        requests.set_index("request_id")["ts"]
+    )
+    world.frame("impressions").loc[3999, "score"] = float("nan")
+    html = page(world, findings_of(world, quarantine=True))
+    assert html.count('<li class="warned">') == 2 and '<li class="broken">' not in html
+    assert "What a person should look at" in html and "What is broken" not in html
+    assert "What was left out" in html and "1 session is a bot’s" in html
+    assert re.search(r"<td>bot</td><td[^>]*>1,000</td><td[^>]*>25.0%</td>", html)
+    assert "<td>score no number</td>" in html
