@@ -17,6 +17,7 @@ KEYS = {
     "impressions": "request_id",
     "events": "event_id",
     "judgements": "query",
+    "triplets": "query",
 }
 
 
