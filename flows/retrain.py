@@ -21,7 +21,7 @@ from tasks.review import review
 from tasks.run import working_in
 from tasks.shadow import shadow
 from tasks.snapshot import snapshot
-from tasks.stages import evaluate, index, judge, mine, train, validate
+from tasks.stages import audit, evaluate, index, judge, mine, train, validate
 from tasks.swap import carried_out, swap
 
 
@@ -43,6 +43,7 @@ def retrain(
         validate(run)
         judge(run)
         mine(run)
+        audit(run)
         train(run)
         index(run)
         evaluate(run)

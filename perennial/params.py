@@ -106,6 +106,14 @@ class Mine(Section):
     seed: Seed
 
 
+class Audit(Section):
+    min_negatives: Count
+    min_share: Share
+    max_hub_share: Rate
+    sample_rows: Count
+    memory_mb: Annotated[int, Field(ge=64)]
+
+
 class Train(Section):
     loss: Literal["triplet"]
     margin: Margin
@@ -243,6 +251,7 @@ class Params(Section):
     validate_: Validate = Field(alias="validate")  # `validate` is a method of pydantic's models
     judge: Judge
     mine: Mine
+    audit: Audit
     train: Train
     index: Index
     evaluate: Evaluate

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from prefect.logging import get_run_logger
 
-from tasks.artifacts import show_validation
+from tasks.artifacts import show_page, show_validation
 from tasks.curves import CurveTail
 from tasks.repro import StageRun, repro
 from tasks.run import Run
@@ -43,6 +43,17 @@ def judge(run: Run) -> StageRun:
 def mine(run: Run) -> StageRun:
     """Judgements to triplets."""
     return _bring_up_to_date(run, "mine", 120)
+
+
+@step("audit")
+def audit(run: Run) -> StageRun:
+    """Great Expectations on the triplets; a broken promise ends the run before it trains."""
+    try:
+        return _bring_up_to_date(run, "audit", 30)
+    finally:
+        show_page(
+            "audit-page", run.workspace.work("audit") / "report.html", "Audit of the triplets"
+        )
 
 
 @step("train", retries=2)

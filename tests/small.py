@@ -20,7 +20,7 @@ from perennial.verbs.snapshot import SnapshotInfo, take_snapshot
 
 CHECKOUT = Path(__file__).parents[1]
 NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
-STAGES = ("validate", "judge", "mine", "train", "index", "evaluate")
+STAGES = ("validate", "judge", "mine", "audit", "train", "index", "evaluate")
 Sections = Mapping[str, Mapping[str, Any]]
 SMALL: Sections = {
     "validate": {"min_requests": 10, "min_clicks": 10},
@@ -104,4 +104,5 @@ def run_module(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedP
 
 def module_of(stage: str) -> str:
     """What `python -m` is given for a stage."""
-    return "expectations" if stage == "validate" else f"perennial.stages.{stage}"
+    outside = {"validate": "expectations", "audit": "expectations.audit"}
+    return outside.get(stage, f"perennial.stages.{stage}")

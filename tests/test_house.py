@@ -20,7 +20,7 @@ from perennial.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-STAGES = ["validate", "judge", "mine", "train", "index", "evaluate"]
+STAGES = ["validate", "judge", "mine", "audit", "train", "index", "evaluate"]
 TRACKED = subprocess.run(
     ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
 ).stdout.split("\0")[:-1]
@@ -31,7 +31,8 @@ def sections() -> set[str]:
 
 
 def entry(stage: str) -> str:
-    return "expectations.__main__" if stage == "validate" else f"perennial.stages.{stage}"
+    outside = {"validate": "expectations.__main__", "audit": "expectations.audit"}
+    return outside.get(stage, f"perennial.stages.{stage}")
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -58,7 +58,7 @@ def test_a_refusal_is_a_normal_end_that_changes_nothing_and_is_not_worked_out_tw
     code, said = company.retrain()
     assert code == 1, said
     assert company.workspaces() == [workspace]
-    for stage in ("validate", "judge", "mine", "train", "index", "evaluate"):
+    for stage in ("validate", "judge", "mine", "audit", "train", "index", "evaluate"):
         assert f"{stage} was up to date" in said
     assert len(MlflowClient(company.tracking_uri).search_runs(["1"])) == 1
 

@@ -10,7 +10,7 @@ import pytest
 from perennial.stages.shell import run_stage
 from perennial.workspace import Workspace
 
-ORDER = ("validate", "judge", "mine", "train", "index", "evaluate")
+ORDER = ("validate", "judge", "mine", "audit", "train", "index", "evaluate")
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +21,8 @@ def run() -> Callable[[str, Path], None]:
         if stage == "validate":
             importlib.import_module("expectations.__main__").validate(Workspace(root))
             return
-        module = importlib.import_module(f"perennial.stages.{stage}")
+        room = "expectations" if stage == "audit" else "perennial.stages"
+        module = importlib.import_module(f"{room}.{stage}")
         run_stage(stage, module.run, Workspace(root))
 
     return run_here

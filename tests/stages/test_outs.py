@@ -17,7 +17,7 @@ from perennial.model.encoder import load_encoder
 from perennial.workspace import Workspace
 
 PIPELINE = yaml.safe_load((Path(__file__).parents[2] / "dvc.yaml").read_text())["stages"]
-ORDER = ("validate", "judge", "mine", "train", "index", "evaluate")
+ORDER = ("validate", "judge", "mine", "audit", "train", "index", "evaluate")
 
 
 @pytest.fixture(scope="module")
