@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 
-_NICENESS = 10
+_NICER_BY, _NICEST = 10, 19
 _HAND_OVER_SECONDS = 0.0005
 
 
@@ -26,4 +26,6 @@ def step_back() -> None:
     """Let this thread, and those that it starts, run behind the others, where the system can."""
     if sys.platform == "linux":  # elsewhere it would be the whole process
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+            thread = threading.get_native_id()
+            nice = os.getpriority(os.PRIO_PROCESS, thread) + _NICER_BY
+            os.setpriority(os.PRIO_PROCESS, thread, min(nice, _NICEST))
