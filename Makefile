@@ -19,6 +19,9 @@ bench-loop: .venv/.installed-$(DEVICE)  ## time, memory and quality of `make dem
 bench-index: .venv/.installed-bench    ## cost of a change, recall, latency, swaps; beside LanceDB and FAISS
 	$(BIN)/python -m infra.bench.index
 
+bench-data: .venv/.installed-$(DEVICE)  ## from log to judgements and negatives: time, memory, quality
+	$(BIN)/python -m infra.bench.data
+
 bench-bridge: .venv/.installed-$(DEVICE)  ## what a bridge to a new encoder finds of the full re-embedding
 	$(BIN)/python -m infra.bench.bridge
 
@@ -38,4 +41,4 @@ clean:                      ## forget what demo, benchmarks and dvc made; never 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(DEVICE),bench]'
 	touch $@
 
-.PHONY: demo test check bench-loop bench-index bench-bridge clean
+.PHONY: demo test check bench-loop bench-index bench-data bench-bridge clean
