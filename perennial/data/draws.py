@@ -23,7 +23,7 @@ def draw_others(
     drawn = _mixed(base[:, None] + tries[None, :]) % np.uint64(documents)
     rows = drawn.astype(np.int64)
     keys = short[:, None] * documents + rows
-    bad = _within(keys, taboo)
+    bad = within(keys, taboo)
     order = np.argsort(rows, axis=1, kind="stable")
     ordered = np.take_along_axis(rows, order, axis=1)
     again = np.zeros(rows.shape, dtype=bool)
@@ -44,10 +44,12 @@ def draw_others(
     return out
 
 
-def _within(keys: np.ndarray, ordered: np.ndarray) -> np.ndarray:
+def within(keys: np.ndarray, ordered: np.ndarray) -> np.ndarray:
+    """Which of the keys, of any shape, are among the sorted ones."""
     if not len(ordered):
         return np.zeros(keys.shape, dtype=bool)
-    return ordered[np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)] == keys
+    found = ordered[np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)] == keys
+    return np.asarray(found)
 
 
 def _mixed(numbers: np.ndarray) -> np.ndarray:

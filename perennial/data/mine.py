@@ -1,10 +1,13 @@
-"""Judgements and neighbours to triplets: hard negatives that are really negatives."""
+"""Judgements and mined rows to triplets: hard negatives that are really negatives."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from scipy.sparse import csr_array
+
+from perennial.data.negatives import ORIGINS, Negatives, Pairs
 
 NEGATIVE = pa.struct([("doc_id", pa.string()), ("origin", pa.string()), ("score", pa.float32())])
 TRIPLETS = pa.schema(
@@ -15,73 +18,76 @@ TRIPLETS = pa.schema(
         ("negatives", pa.list_(NEGATIVE)),
     ]
 )
+_ALIKE = 50  # other queries looked at, of those that ask nearly the same
 
 
-def mine_triplets(
-    *,
+def make_triplets(
     queries: Sequence[str],
-    positives: Sequence[np.ndarray],
-    known: Sequence[np.ndarray],
-    log_negatives: Sequence[np.ndarray],
-    positive_scores: Sequence[np.ndarray],
-    log_scores: Sequence[np.ndarray],
-    neighbours: np.ndarray,
-    neighbour_scores: np.ndarray,
     doc_ids: np.ndarray,
-    documents: int,
-    negatives: int,
-    max_log: int,
-    max_positive_share: float,
-    seed: int,
-) -> pd.DataFrame:
-    """Per query and positive one triplet: (query, positive, positive_score, negatives).
+    *,
+    positives: Pairs,
+    positive_scores: np.ndarray,
+    mined: Negatives,
+) -> pa.Table:
+    """Per query and positive one triplet with all the query's negatives, as TRIPLETS says."""
+    owner = positives.query
+    kept = mined.rows[owner] >= 0
+    scores = mined.scores[owner][kept]
+    struct = pa.StructArray.from_arrays(
+        [
+            pa.array(doc_ids[mined.rows[owner][kept]], pa.string()),
+            pa.array(np.array(ORIGINS, dtype=object)[mined.origins[owner][kept]], pa.string()),
+            pa.array(scores, pa.float32(), mask=np.isnan(scores)),
+        ],
+        fields=list(NEGATIVE),
+    )
+    offsets = np.concatenate([[0], np.cumsum(kept.sum(axis=1))]).astype(np.int32)
+    columns = [
+        pa.array(np.array(queries, dtype=object)[owner], pa.string()),
+        pa.array(doc_ids[positives.document], pa.string()),
+        pa.array(positive_scores, pa.float32()),
+        pa.ListArray.from_arrays(pa.array(offsets), struct, type=TRIPLETS.field("negatives").type),
+    ]
+    return pa.Table.from_arrays(columns, schema=TRIPLETS)
 
-    `positives`, `known` and `log_negatives` hold row numbers per query, `neighbours` is (q, k),
-    nearest first. A negative is none of the `known` (documents that somebody wanted, or may have
-    wanted, for this query or one that asks the same) and scores below `max_positive_share` of the
-    *lowest* positive (Moreira et al. 2024, "NV-Retriever", positive-aware mining): a document as
-    near as the answer itself is more likely an unseen answer than a mistake. First the log's, then
-    the nearest, then random ones until there are `negatives`; a random one is none of those that
-    were just found too near, and has no score.
+
+def forbidden_pairs(
+    wanted: csr_array,
+    keys: Sequence[str],
+    asked: np.ndarray,
+    *,
+    queries: np.ndarray,
+    twins: tuple[np.ndarray, np.ndarray],
+    similar_query: float,
+    search: Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]],
+) -> Pairs:
+    """What is never a negative of the rows `queries`: what anybody may have wanted, and its twins.
+
+    `wanted` is (a, n) over all judged queries, `keys` and `asked` (a, d) what they ask. Queries of
+    one key ask the same, and so do those whose vectors `search` finds at least `similar_query`
+    near; `twins` are pairs of (wanted row, row with nearly the same text).
     """
-    rows = []
-    for number, query in enumerate(queries):
-        never = np.union1d(known[number], positives[number])
-        near = neighbours[number]
-        # A share of a negative similarity means nothing: what lies beyond a right angle is safe.
-        bound = max_positive_share * max(0.0, float(positive_scores[number].min()))
-        chosen: dict[int, tuple[str, float]] = {}
-        passed, passed_scores = log_negatives[number], log_scores[number]
-        _take(chosen, passed, passed_scores, never, bound, min(max_log, negatives), "log")
-        _take(chosen, near, neighbour_scores[number], never, bound, negatives, "ann")
-        if len(chosen) < negatives:
-            taboo = {*never.tolist(), *near.tolist(), *passed.tolist(), *chosen}
-            drawn = np.random.default_rng([seed, number]).choice(
-                documents, min(documents, negatives + len(taboo)), replace=False
-            )
-            free = [row for row in drawn.tolist() if row not in taboo]
-            chosen |= dict.fromkeys(free[: negatives - len(chosen)], ("random", float("nan")))
-        mined = [
-            {"doc_id": doc_ids[row], "origin": origin, "score": None if score != score else score}
-            for row, (origin, score) in chosen.items()
-        ]
-        for row, score in zip(positives[number], positive_scores[number], strict=True):
-            rows.append((query, doc_ids[row], float(score), mined))
-    return pd.DataFrame(rows, columns=TRIPLETS.names)
+    every, documents = wanted.shape
+    place = np.unique(np.array(keys, dtype=object), return_inverse=True)[1]
+    by_key = _ones(np.arange(every), place, (every, int(place.max(initial=-1)) + 1))
+    scores, near = search(asked[queries], min(_ALIKE, every))
+    at, column = np.nonzero((scores >= similar_query) & (near >= 0))
+    # Nothing to compare where a query has no known word: its vector is zero.
+    alike = _ones(at, near[at, column], (len(queries), every))
+    alike = alike + _ones(np.arange(len(queries)), queries, alike.shape)
+    known = (alike @ by_key) @ (by_key.T @ wanted)
+    known = known + known @ _ones(*twins, (documents, documents))
+    pairs = csr_array(known).tocoo()
+    return Pairs(pairs.row.astype(np.int64), pairs.col.astype(np.int64))
 
 
-def _take(
-    chosen: dict[int, tuple[str, float]],
-    rows: np.ndarray,
-    scores: np.ndarray,
-    never: np.ndarray,
-    bound: float,
-    most: int,
-    origin: str,
-) -> None:
-    """Add up to `most` in all of the admissible rows to `chosen`, in order."""
-    admissible = (scores < bound) & (rows >= 0) & ~np.isin(rows, never)
-    for row, score in zip(rows[admissible], scores[admissible], strict=True):
-        if len(chosen) >= most:
-            return
-        chosen.setdefault(int(row), (origin, float(score)))
+def _ones(row: np.ndarray, column: np.ndarray, shape: tuple[int, int]) -> csr_array:
+    return csr_array((np.ones(len(row), dtype=np.int64), (row, column)), shape=shape)
+
+
+def surest(positives: pd.DataFrame, most: int) -> pd.DataFrame:
+    """At most `most` rows per query: labels by people first, then the highest lower bound."""
+    ranked = positives.sort_values(
+        ["query", "low", "doc_id"], ascending=[True, False, True], na_position="first"
+    )
+    return ranked[ranked.groupby("query").cumcount() < most]

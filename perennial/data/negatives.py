@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perennial.data.draws import draw_others
+from perennial.data.draws import draw_others, within
 
 ORIGINS = ("log", "ann", "random")
 _CHUNK = 1024  # queries at a time
@@ -77,7 +77,7 @@ def mine_negatives(
     none of those that were looked at, and a function of (seed, query) alone.
     """
     queries, total = len(asked), len(documents)
-    judge = score if score is not None else _dot(asked, documents)
+    judge = score if score is not None else dot_scores(asked, documents)
     lowest = np.full(queries, np.inf, dtype=np.float32)
     np.minimum.at(lowest, positives.query, judge(positives.query, positives.document))
     # A share of a negative similarity means nothing: what lies beyond a right angle is safe.
@@ -99,10 +99,10 @@ def mine_negatives(
         every_score = np.concatenate([logged_scores, found], axis=1)
         width = logged.shape[1]
         keys = np.where(every < 0, -1, np.arange(end - start)[:, None] * total + every)
-        fits = (every >= 0) & (every_score < bounds[start:end, None]) & ~_within(keys, forbidden)
+        fits = (every >= 0) & (every_score < bounds[start:end, None]) & ~within(keys, forbidden)
         fits[:, width : width + skip] = False
         fits[:, :width] &= np.cumsum(fits[:, :width], axis=1) <= min(max_log, count)
-        fits[:, width:] &= ~_within(keys[:, width:], np.unique(keys[:, :width][fits[:, :width]]))
+        fits[:, width:] &= ~within(keys[:, width:], np.unique(keys[:, :width][fits[:, :width]]))
         place = np.cumsum(fits, axis=1) - 1
         at, column = np.nonzero(fits & (place < count))
         to = (at + start, place[at, column])
@@ -126,14 +126,9 @@ def _joined(first: Pairs, second: Pairs) -> Pairs:
     )
 
 
-def _within(keys: np.ndarray, ordered: np.ndarray) -> np.ndarray:
-    """Which keys are among the sorted ones."""
-    if not len(ordered):
-        return np.zeros(keys.shape, dtype=bool)
-    return ordered[np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)] == keys
+def dot_scores(asked: np.ndarray, documents: np.ndarray) -> Score:
+    """Row numbers of queries and documents to their float32 inner products, in chunks."""
 
-
-def _dot(asked: np.ndarray, documents: np.ndarray) -> Score:
     def score(query: np.ndarray, document: np.ndarray) -> np.ndarray:
         out = np.empty(len(query), dtype=np.float32)
         for start in range(0, len(query), 65_536):

@@ -1,95 +1,178 @@
-"""mine: judgements to triplets, with hard negatives by the champion's own neighbourhoods."""
+"""mine: judgements to triplets, with hard negatives by a teacher's own neighbourhoods."""
 
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
-import faiss
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy.sparse import csr_array
 
+from perennial.data.audit import audit_triplets, breaches
 from perennial.data.documents import indexed_texts
-from perennial.data.mine import TRIPLETS, mine_triplets
+from perennial.data.mine import forbidden_pairs, make_triplets, surest
+from perennial.data.negatives import Pairs, Search, dot_scores, mine_negatives
 from perennial.data.split import content_key
 from perennial.data.tables import read_table
-from perennial.errors import BadInput
-from perennial.model.encoder import load_encoder
+from perennial.data.twins import near_duplicates
+from perennial.errors import BadInput, Refused
+from perennial.index.exact import chunks_of, exact_search
+from perennial.index.index import Index
+from perennial.index.narrow import narrow_search
+from perennial.model.digest import directory_digest, text_digest
+from perennial.model.encoder import Encoder, load_encoder
+from perennial.model.teacher import is_cross_encoder, load_cross_encoder
+from perennial.model.vectors import VectorCache
 from perennial.params import Params
 from perennial.stages.shell import main, write_json
 from perennial.workspace import Workspace
 
 
 def run(workspace: Workspace, params: Params) -> None:
-    """Write artifacts/mine: triplets.parquet and summary.json."""
+    """Write artifacts/mine: triplets.parquet, audit.json and summary.json; Refused by the audit."""
     section = params.mine
     catalogue = read_table(workspace.table("catalogue"))
     judged = read_table(workspace.artifacts("judge") / "judgements.parquet")
-    row_of = pd.Series(np.arange(len(catalogue)), index=catalogue["doc_id"])
-    judged = judged.assign(row=judged["doc_id"].map(row_of)).dropna(subset=["row"])  # gone since
-    judged["row"] = judged["row"].astype(np.int64)
-    positives = surest(judged[judged["label"] == "positive"], section.max_positives)
-    wanted = rows_by(positives, "query")
-    queries = list(wanted)
-    if not queries:
+    doc_ids, texts = catalogue["doc_id"].to_numpy(dtype=object), indexed_texts(catalogue)
+    judged = judged.assign(row=pd.Index(doc_ids).get_indexer(judged["doc_id"]))
+    judged = judged[judged["row"] >= 0]  # the others are gone since
+    positive = surest(judged[judged["label"] == "positive"], section.max_positives)
+    if not len(positive):
         raise BadInput("no judged document is in the catalogue any more; take a new snapshot")
-    passed_over = rows_by(judged[judged["label"] == "negative"], "query")
-    judged["key"] = judged["query"].map({q: content_key(q) for q in judged["query"].unique()})
-    known = rows_by(judged[judged["label"] != "negative"], "key")
+    queries, every = sorted(positive["query"].unique()), sorted(judged["query"].unique())
+    place, at = pd.Index(queries), pd.Index(every)
+    passed = judged[(judged["label"] == "negative") & judged["query"].isin(place)]
+    maybe = judged[judged["label"] != "negative"]
 
-    encoder = load_encoder(workspace.champion / "encoder", batch_size=params.index.batch_size)
-    documents = encoder.encode(indexed_texts(catalogue))
-    asked = encoder.encode(queries)
-    exact = faiss.IndexFlatIP(encoder.dimension)
-    exact.add(documents)
-    scores, neighbours = exact.search(asked, min(section.neighbours, len(documents)))
-    log = [passed_over.get(query, np.empty(0, dtype=np.int64)) for query in queries]
-    targets = list(wanted.values())
-    triplets = mine_triplets(
-        queries=queries,
-        positives=targets,
-        known=[known[content_key(query)] for query in queries],
-        log_negatives=log,
-        positive_scores=_scores(asked, documents, targets),
-        log_scores=_scores(asked, documents, log),
-        neighbours=neighbours,
-        neighbour_scores=scores,
-        doc_ids=catalogue["doc_id"].to_numpy(),
-        documents=len(catalogue),
-        negatives=section.negatives,
+    teacher = None if section.teacher == "champion" else Path(section.teacher)
+    crossing = teacher is not None and is_cross_encoder(teacher)
+    champion = workspace.champion / "encoder"
+    encoder = load_encoder(
+        champion if teacher is None or crossing else teacher, batch_size=params.index.batch_size
+    )
+    documents = _embed(encoder, texts, workspace.work("mine") / "vectors")
+    asked = encoder.encode(every)
+    own = at.get_indexer(place)
+    if section.search == "index":
+        if encoder.digest != directory_digest(champion):
+            raise BadInput(
+                f"mine.search is index, but the champion's index does not hold the vectors of "
+                f"mine.teacher {section.teacher}; set mine.search to exact"
+            )
+        search = _in_index(
+            Index.open(workspace.champion / "index", encoder_digest=encoder.digest), doc_ids
+        )
+    else:
+        search = _in_all(documents, section.precision)
+    wanted = np.unique(maybe["row"].to_numpy())
+    twins = near_duplicates(texts, wanted, min_resemblance=section.min_resemblance)
+    known = csr_array(
+        (np.ones(len(maybe), dtype=np.int64), (at.get_indexer(maybe["query"]), maybe["row"])),
+        shape=(len(every), len(doc_ids)),
+    )
+    positives = _pairs(positive, place)
+    score = dot_scores(asked[own], documents)
+    if teacher is not None and crossing:
+        score = load_cross_encoder(
+            teacher, queries=queries, documents=texts, batch_size=params.index.batch_size
+        )
+    mined = mine_negatives(
+        asked=asked[own],
+        documents=documents,
+        positives=positives,
+        never=forbidden_pairs(
+            known,
+            [content_key(query) for query in every],
+            asked,
+            queries=own,
+            twins=twins,
+            similar_query=section.similar_query,
+            search=_in_all(asked, "float32"),
+        ),
+        passed=_pairs(passed, place),
+        search=search,
+        count=section.negatives,
+        look_at=section.neighbours,
+        skip=section.skip_neighbours,
         max_log=section.log_negatives,
+        max_random=section.random_negatives,
         max_positive_share=section.max_positive_share,
+        absolute_margin=section.absolute_margin,
         seed=section.seed,
+        score=score if crossing or section.search == "index" else None,
     )
-    table = pa.Table.from_pandas(triplets, schema=TRIPLETS, preserve_index=False)
-    pq.write_table(table, workspace.artifacts("mine") / "triplets.parquet")
-    write_json(workspace.artifacts("mine") / "summary.json", _summary(triplets))
-
-
-def surest(positives: pd.DataFrame, most: int) -> pd.DataFrame:
-    """At most `most` rows per query: labels by people first, then the highest lower bound."""
-    ranked = positives.sort_values(
-        ["query", "low", "doc_id"], ascending=[True, False, True], na_position="first"
+    scores = score(positives.query, positives.document)
+    triplets = make_triplets(
+        queries, doc_ids, positives=positives, positive_scores=scores, mined=mined
     )
-    return ranked[ranked.groupby("query").cumcount() < most]
+    audit = audit_triplets(
+        triplets,
+        labels=judged[judged["source"] == "label"],
+        twins=pd.DataFrame({"positive": doc_ids[twins[0]], "doc_id": doc_ids[twins[1]]}),
+        negatives=section.negatives,
+        limits={
+            "duplicates_of_positives": 0,
+            "short_share": section.max_short_share,
+            "relevant_share": section.max_relevant_share,
+        },
+        examples=section.examples,
+    )
+    write_json(workspace.work("mine") / "audit.json", audit)
+    if broken := breaches(audit):
+        raise Refused(
+            f"the audit of the negatives fails: {'; '.join(broken)}; look at "
+            f"{workspace.work('mine') / 'audit.json'}, then mend the data or the section mine"
+        )
+    out = workspace.artifacts("mine")
+    pq.write_table(triplets, out / "triplets.parquet")
+    write_json(out / "audit.json", audit)
+    write_json(out / "summary.json", _summary(triplets, audit))
 
 
-def rows_by(judged: pd.DataFrame, column: str) -> dict[str, np.ndarray]:
-    """{value of the column: its catalogue rows}, in the order of the values."""
-    return {str(key): rows.to_numpy() for key, rows in judged.groupby(column, sort=True)["row"]}
+def _pairs(rows: pd.DataFrame, queries: pd.Index) -> Pairs:
+    return Pairs(queries.get_indexer(pd.Index(rows["query"])), rows["row"].to_numpy(dtype=np.int64))
 
 
-def _scores(asked: np.ndarray, documents: np.ndarray, rows: list[np.ndarray]) -> list[np.ndarray]:
-    return [documents[r] @ vector for vector, r in zip(asked, rows, strict=True)]
+def _embed(encoder: Encoder, texts: list[str], folder: Path) -> np.ndarray:
+    digests = [text_digest(text) for text in texts]
+    with VectorCache.open(
+        folder, encoder_digest=encoder.digest, dimension=encoder.dimension, say=_tell
+    ) as cache:
+        return cache.embed(encoder, texts, digests)
 
 
-def _summary(triplets: pd.DataFrame) -> Mapping[str, object]:
-    origins = pd.Series([n["origin"] for row in triplets["negatives"] for n in row], dtype=str)
-    counts = origins.value_counts()
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _in_all(vectors: np.ndarray, precision: str) -> Search:
+    if precision == "bf16":
+        return lambda queries, k: narrow_search(queries, vectors, k)
+    return lambda queries, k: exact_search(queries, chunks_of(vectors), k)
+
+
+def _in_index(index: Index, doc_ids: np.ndarray) -> Search:
+    rows = pd.Index(doc_ids)
+
+    def search(queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        scores, names = index.search(queries, k)
+        found = rows.get_indexer(names.ravel()).reshape(names.shape)  # -1: deleted since, or absent
+        return scores, found.astype(np.int64)
+
+    return search
+
+
+def _summary(triplets: pa.Table, audit: Mapping[str, object]) -> Mapping[str, object]:
+    lengths = triplets["negatives"].combine_chunks().value_lengths().to_numpy()
     return {
-        "queries": int(triplets["query"].nunique()),
-        "triplets": len(triplets),
-        "negatives_per_triplet": round(float(triplets["negatives"].map(len).mean()), 4),
-        "negatives": {name: int(counts.get(name, 0)) for name in ("log", "ann", "random")},
+        "queries": audit["queries"],
+        "triplets": triplets.num_rows,
+        "negatives_per_triplet": round(float(lengths.mean()), 4),
+        "negatives": audit["negatives"],
+        "queries_short": audit["queries_short"],
+        "relevant_share": audit["relevant_share"],
     }
 
 

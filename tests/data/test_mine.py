@@ -1,15 +1,18 @@
 """Triplets: whatever is drawn, no negative is a known positive or nearly as near as one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
-from perennial.data.mine import TRIPLETS, mine_triplets
+from perennial.data.mine import TRIPLETS, forbidden_pairs, make_triplets
+from perennial.data.negatives import Pairs, mine_negatives
 
 ORDER = ("log", "ann", "random")
 
@@ -18,30 +21,46 @@ ORDER = ("log", "ann", "random")
 class Asked:
     """Queries over documents of random unit vectors, with positives and passed-over documents."""
 
-    similarity: np.ndarray  # (q, n)
+    asked: np.ndarray  # (q, d)
+    documents: np.ndarray  # (n, d)
     positives: list[np.ndarray]
     passed: list[np.ndarray]
     neighbours: int
 
+    @property
+    def similarity(self) -> np.ndarray:
+        """(q, n), as the miner computes it: pair by pair."""
+        return np.array([[dot(a, d) for d in self.documents] for a in self.asked])
+
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        every = np.array([[dot(a, d) for d in self.documents] for a in queries])
+        near = np.argsort(-every, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(every, near, axis=1), near
+
     def mine(self, **changes: Any) -> pd.DataFrame:
-        near = np.argsort(-self.similarity, axis=1, kind="stable")[:, : self.neighbours]
+        doc_ids = np.array([f"d{i}" for i in range(len(self.documents))], dtype=object)
+        positives = pairs(self.positives)
         given = {
-            "queries": [f"q{i}" for i in range(len(self.similarity))],
-            "positives": self.positives,
-            "known": self.positives,
-            "log_negatives": self.passed,
-            "positive_scores": self.scores(self.positives),
-            "log_scores": self.scores(self.passed),
-            "neighbours": near,
-            "neighbour_scores": np.take_along_axis(self.similarity, near, axis=1),
-            "doc_ids": np.array([f"d{i}" for i in range(self.similarity.shape[1])], dtype=object),
-            "documents": self.similarity.shape[1],
-            "negatives": 6,
+            "asked": self.asked,
+            "documents": self.documents,
+            "positives": positives,
+            "never": positives,
+            "passed": pairs(self.passed),
+            "search": self.search,
+            "count": 6,
+            "look_at": self.neighbours,
             "max_log": 2,
             "max_positive_share": 0.9,
             "seed": 3,
         }
-        return mine_triplets(**(given | changes))
+        mined = mine_negatives(**(given | changes))
+        return make_triplets(
+            [f"q{i}" for i in range(len(self.asked))],
+            doc_ids,
+            positives=positives,
+            positive_scores=np.concatenate(self.scores(self.positives)),
+            mined=mined,
+        ).to_pandas()
 
     def scores(self, rows: list[np.ndarray]) -> list[np.ndarray]:
         return [self.similarity[i, r] for i, r in enumerate(rows)]
@@ -50,11 +69,21 @@ class Asked:
         return share * max(0.0, float(self.similarity[query, self.positives[query]].min()))
 
 
+def pairs(rows: list[np.ndarray]) -> Pairs:
+    """Row numbers per query to pairs."""
+    query = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
+    return Pairs(query, np.concatenate([np.empty(0, dtype=np.int64), *rows]).astype(np.int64))
+
+
+def dot(one: np.ndarray, other: np.ndarray) -> np.float32:
+    return np.einsum("ij,ij->i", one[None], other[None])[0]
+
+
 def ask(seed: int, *, documents: int = 60, queries: int = 4, neighbours: int = 20) -> Asked:
     rng = np.random.default_rng(seed)
     vectors = rng.standard_normal((documents + queries, 5))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    similarity = (vectors[documents:] @ vectors[:documents].T).astype(np.float32)
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    similarity = vectors[documents:] @ vectors[:documents].T
     # positives are near, as they are in life; some stand where the next query's negatives stand
     near = np.argsort(-similarity, axis=1)
     counts = rng.integers(1, 4, queries)
@@ -62,7 +91,7 @@ def ask(seed: int, *, documents: int = 60, queries: int = 4, neighbours: int = 2
         np.sort(rng.choice(near[i, :12], counts[i], replace=False)) for i in range(queries)
     ]
     passed = [rng.choice(row, rng.integers(0, 6), replace=False) for row in near]
-    return Asked(similarity, positives, passed, neighbours)
+    return Asked(vectors[documents:], vectors[:documents], positives, passed, neighbours)
 
 
 worlds = st.builds(
@@ -75,7 +104,7 @@ worlds = st.builds(
 
 @given(worlds, st.integers(1, 8), st.integers(0, 8))
 def test_no_negative_is_wanted_or_nearly_as_near(asked: Asked, negatives: int, log: int) -> None:
-    triplets = asked.mine(negatives=negatives, max_log=log)
+    triplets = asked.mine(count=negatives, max_log=log)
     assert len(triplets) == sum(len(rows) for rows in asked.positives)
     near = np.argsort(-asked.similarity, axis=1, kind="stable")[:, : asked.neighbours]
     for row in triplets.itertuples():
@@ -102,7 +131,7 @@ def test_no_negative_is_wanted_or_nearly_as_near(asked: Asked, negatives: int, l
 def test_the_log_and_the_nearest_are_those_of_the_slow_twin(
     asked: Asked, negatives: int, log: int
 ) -> None:
-    triplets = asked.mine(negatives=negatives, max_log=log)
+    triplets = asked.mine(count=negatives, max_log=log)
     for row in triplets.itertuples():
         query = int(row.query[1:])
         scores, bound = asked.similarity[query], asked.bound(query)
@@ -118,7 +147,7 @@ def test_the_log_and_the_nearest_are_those_of_the_slow_twin(
 @given(worlds)
 def test_random_ones_fill_up_as_long_as_there_are_any(asked: Asked) -> None:
     near = np.argsort(-asked.similarity, axis=1, kind="stable")[:, : asked.neighbours]
-    for row in asked.mine(negatives=9).itertuples():
+    for row in asked.mine(count=9).itertuples():
         query = int(row.query[1:])
         taken = {*near[query], *asked.passed[query], *asked.positives[query]}
         free = asked.similarity.shape[1] - len(taken)
@@ -129,7 +158,7 @@ def test_random_ones_fill_up_as_long_as_there_are_any(asked: Asked) -> None:
 def test_a_document_that_somebody_may_have_wanted_is_no_negative() -> None:
     asked = ask(4)
     doubtful = [np.array([int(n[1:])]) for n in first_negatives(asked.mine(), len(asked.positives))]
-    triplets = asked.mine(known=doubtful)
+    triplets = asked.mine(never=pairs(doubtful))
     for query, rows in enumerate(doubtful):
         mined = triplets[triplets["query"] == f"q{query}"]["negatives"]
         assert f"d{rows[0]}" not in {n["doc_id"] for row in mined for n in row}
@@ -147,14 +176,14 @@ def first_negatives(triplets: pd.DataFrame, queries: int) -> list[str]:
 def test_many_known_positives_leave_no_triplet_short() -> None:
     asked = ask(5, documents=200)
     many = [np.arange(100, 160) for _ in asked.positives]
-    triplets = Asked(asked.similarity, many, asked.passed, 20).mine(negatives=10)
+    triplets = replace(asked, positives=many).mine(count=10)
     assert (triplets["negatives"].map(len) == 10).all()
 
 
 def test_an_answer_beyond_a_right_angle_has_no_hard_negatives_before_it() -> None:
     asked = ask(1)
     far = [np.array([int(row.argmin())]) for row in asked.similarity]
-    triplets = Asked(asked.similarity, far, asked.passed, 20).mine()
+    triplets = replace(asked, positives=far).mine()
     negatives = [n for row in triplets["negatives"] for n in row]
     assert {n["origin"] for n in negatives} == {"log", "random"}
     assert all(n["score"] is None or n["score"] < 0 for n in negatives)
@@ -169,12 +198,84 @@ def test_the_seed_alone_decides_the_random_ones() -> None:
 
 def test_rows_that_a_search_could_not_fill_are_passed_by() -> None:
     asked = ask(3)
-    empty = np.full((4, 5), -1)
-    scores = np.full((4, 5), -np.inf, dtype=np.float32)
-    triplets = asked.mine(neighbours=empty, neighbour_scores=scores)
+    empty = np.full((4, 5), -1), np.full((4, 5), -np.inf, dtype=np.float32)
+    triplets = asked.mine(search=lambda queries, k: (empty[1], empty[0]))
     assert {n["origin"] for row in triplets["negatives"] for n in row} <= {"log", "random"}
 
 
+@given(worlds, st.integers(0, 5), st.floats(0, 1), st.floats(0, 0.5))
+def test_windows_and_margins_are_those_of_the_slow_twin(
+    asked: Asked, skip: int, share: float, margin: float
+) -> None:
+    triplets = asked.mine(
+        skip=skip, max_log=0, max_positive_share=share, absolute_margin=margin, max_random=0
+    )
+    similarity = asked.similarity
+    for row in triplets.itertuples():
+        query = int(row.query[1:])
+        lowest = similarity[query, asked.positives[query]].min()
+        near = np.argsort(-similarity[query], kind="stable")[skip : asked.neighbours]
+        scores = similarity[query, near]
+        good = scores < np.float32(share) * max(lowest, np.float32(0))
+        if margin:
+            good &= scores < lowest - np.float32(margin)
+        wanted = [f"d{r}" for r in near[good] if r not in asked.positives[query]]
+        assert [n["doc_id"] for n in row.negatives] == wanted[:6]
+
+
+def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ask(6, queries=23)
+    whole = asked.mine()
+    monkeypatch.setattr("perennial.data.negatives._CHUNK", 5)
+    pd.testing.assert_frame_equal(asked.mine(), whole)
+
+
+def test_another_judge_ranks_anew_and_sets_the_bound() -> None:
+    asked = ask(7)
+
+    def score(query: np.ndarray, document: np.ndarray) -> np.ndarray:
+        best = np.array([rows[0] for rows in asked.positives])[query] == document
+        return np.where(best, 1.0, document / 1000).astype(np.float32)
+
+    one = replace(asked, positives=[rows[:1] for rows in asked.positives])
+    triplets = one.mine(score=score, max_log=0, max_random=0)
+    for row in triplets.itertuples():
+        query = int(row.query[1:])
+        near = np.argsort(-asked.similarity[query], kind="stable")[: asked.neighbours]
+        wanted = sorted(set(near.tolist()) - {int(row.positive[1:])}, reverse=True)[:6]
+        assert [int(n["doc_id"][1:]) for n in row.negatives] == wanted
+
+
+def test_what_was_wanted_for_a_similar_query_is_forbidden_with_its_twins() -> None:
+    asked = np.eye(4, dtype=np.float32)
+    asked[1] = [0.99, np.sqrt(1 - 0.99**2), 0, 0]  # near to the first
+    wanted = csr_array(np.eye(4, 9, dtype=np.int64))
+    similarity = asked @ asked.T
+
+    def search(queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        near = np.argsort(-(queries @ asked.T), axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(queries @ asked.T, near, axis=1), near
+
+    found = forbidden_pairs(
+        wanted,
+        ["a", "b", "same", "same"],
+        asked,
+        queries=np.array([0, 2]),
+        twins=(np.array([1]), np.array([8])),
+        similar_query=0.95,
+        search=search,
+    )
+    assert similarity[0, 1] >= 0.95
+    assert set(zip(found.query.tolist(), found.document.tolist(), strict=True)) == {
+        (0, 0),
+        (0, 1),  # wanted for a similar query
+        (0, 8),  # and its twin
+        (1, 2),
+        (1, 3),  # wanted for a query that asks the same
+    }
+
+
 def test_triplets_fit_their_schema() -> None:
-    table = pa.Table.from_pandas(ask(4).mine(), schema=TRIPLETS, preserve_index=False)
-    assert table.num_rows and table.schema.equals(TRIPLETS, check_metadata=False)
+    mined = ask(4).mine()
+    table = pa.Table.from_pandas(mined, schema=TRIPLETS, preserve_index=False)
+    pd.testing.assert_frame_equal(table.to_pandas(), mined)
