@@ -32,6 +32,9 @@ def report(run: Run, decision: Decision) -> Path:
         client.log_text(run.tracked, svg, f"plots/{name}.svg")
     for validation in run.workspace.work("validate").glob("*.html"):
         client.log_artifact(run.tracked, str(validation), "validation")
+    audit = run.workspace.work("audit") / "report.html"
+    if audit.exists():
+        client.log_artifact(run.tracked, str(audit), "audit")
     for name in ("comparison.json", "metrics.json", "recall_by_k.csv", "gains.csv"):
         path = run.workspace.artifacts("evaluate") / name
         client.log_artifact(run.tracked, str(path), "evaluate")
@@ -48,6 +51,7 @@ def links(run: Run) -> list[tuple[str, str]]:
     return [
         ("The run and the registry", where_to_look(run.places.tracking_uri)),
         ("The validation", str(validation)),
+        ("The audit of the triplets", str(run.workspace.work("audit") / "report.html")),
         ("The workspace", str(run.workspace.root)),
         ("What production serves", "perennial status"),
     ]

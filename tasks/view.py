@@ -43,6 +43,7 @@ def gather(
         shadow=_shadow(run, title_of),
         canary=_with_decision(run, "canary", _note(run, "canary", "arms")),
         validate=run.read("artifacts/validate/summary.json"),
+        data=data(run),
         rounds=rounds_so_far(run),
         releases={
             "champion": run.champion_id,
@@ -54,6 +55,22 @@ def gather(
         rooms_seconds={step: spent["rooms"] for step, spent in seconds.items()},
         links=links,
     )
+
+
+def data(run: Run) -> dict[str, Any]:
+    """What the stages told of the log and the triplets; a file that is not there is left out."""
+    files = {
+        "profile": "validate/profile.json",
+        "judge": "judge/summary.json",
+        "propensities": "judge/propensities.csv",
+        "mined": "mine/audit.json",
+        "audited": "audit/summary.json",
+    }
+    return {
+        name: _rows(path) if path.suffix == ".csv" else json.loads(path.read_text())
+        for name, file in files.items()
+        if (path := run.workspace.root / "artifacts" / file).exists()
+    }
 
 
 def rounds_so_far(run: Run) -> list[dict[str, Any]]:

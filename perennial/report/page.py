@@ -8,6 +8,7 @@ import jinja2
 from markupsafe import Markup
 
 from perennial.report import words
+from perennial.report.data_plots import data_plots
 from perennial.report.plots import loss_curve, per_query_gain, recall_by_k, rounds
 from perennial.report.svg import inline
 from perennial.report.view import ReportView
@@ -38,6 +39,8 @@ def render(view: ReportView) -> str:
     }
     metric = words.gate_metric(view.decision, view.comparison)
     difference = view.comparison["differences"]["candidate-champion"]
+    of_the_log = data_plots(view.data, simulated=view.simulated)
+    drawn = plots(view)
     headline, consequence, tone = words.OUTCOMES[view.decision["outcome"]]
     return environment.get_template("page.html.j2").render(
         view=view,
@@ -49,7 +52,9 @@ def render(view: ReportView) -> str:
         metrics=words.metrics_of(view.comparison),
         systems=[s for s in words.SYSTEMS if s in view.comparison["systems"]],
         bars=interval_bars({name: difference[name] for name in words.metrics_of(view.comparison)}),
-        plots={name: Markup(inline(svg)) for name, svg in plots(view).items()},
+        plots={name: Markup(inline(svg)) for name, svg in drawn.items() if name not in of_the_log},
+        data_plots={name: Markup(inline(svg)) for name, svg in of_the_log.items()},
+        left_out=left_out(view.validate or {}),
         css=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
         canary_bar=_canary_bar(view),
         slowest=max(view.seconds.values(), default=1.0) or 1.0,
@@ -68,7 +73,7 @@ def plots(view: ReportView) -> dict[str, str]:
         drawn["gain"] = per_query_gain(view.gains, metric="ndcg@10")  # what evaluate writes
     if view.rounds:
         drawn["rounds"] = rounds(view.rounds, metric=metric, simulated=view.simulated)
-    return drawn
+    return drawn | data_plots(view.data, simulated=view.simulated)
 
 
 def interval_bars(differences: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
@@ -93,6 +98,15 @@ def interval_bars(differences: Mapping[str, Mapping[str, Any]]) -> dict[str, dic
         for name, cell in differences.items()
         if words.is_number(cell["low"]) and words.is_number(cell["high"])
     }
+
+
+def left_out(validate: Mapping[str, Any]) -> list[tuple[str, str, int]]:
+    """(table, reason, rows) of all that validate did not accept."""
+    return [
+        (table, reason, rows)
+        for table, reasons in validate.get("quarantined", {}).items()
+        for reason, rows in sorted(reasons.items())
+    ]
 
 
 def _canary_bar(view: ReportView) -> dict[str, float] | None:
