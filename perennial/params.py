@@ -99,10 +99,21 @@ class Judge(Section):
 
 class Mine(Section):
     max_positives: Count
+    teacher: Annotated[str, Field(min_length=1)]
+    search: Literal["exact", "index"]
+    precision: Literal["float32", "bf16"]
+    skip_neighbours: Annotated[int, Field(ge=0)]
     neighbours: Count
     negatives: Count
     log_negatives: Annotated[int, Field(ge=0)]
+    random_negatives: Annotated[int, Field(ge=0)]
     max_positive_share: Share
+    absolute_margin: Annotated[float, Field(ge=0, le=2)]
+    similar_query: Annotated[float, Field(gt=0, le=2)]
+    min_resemblance: Rate
+    max_short_share: Share
+    max_relevant_share: Share
+    examples: Annotated[int, Field(ge=0)]
     seed: Seed
 
 
@@ -114,12 +125,22 @@ class Audit(Section):
     memory_mb: Annotated[int, Field(ge=64)]
 
 
+class Lesson(Section):
+    from_epoch: Annotated[int, Field(ge=0)]
+    log: NotNegative
+    ann: NotNegative
+    random: NotNegative
+    easiest: Annotated[float, Field(ge=0, lt=1)]
+    hardest: Rate
+
+
 class Train(Section):
     loss: Literal["triplet"]
     margin: Margin
     epochs: Count
     batch_queries: Annotated[int, Field(ge=2)]
     hard_negatives: Annotated[int, Field(ge=0)]
+    curriculum: list[Lesson]
     learning_rate: Rate
     warmup_share: Share
     weight_decay: NotNegative

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
+from perennial.model.curriculum import Lesson, pick_by_lesson
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -21,6 +23,7 @@ class Examples:
     positive: np.ndarray
     negatives: np.ndarray
     known: csr_array
+    origins: np.ndarray | None = None  # (t, m), where a curriculum asks for them
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,14 @@ def pairs(queries: list[str], documents: list[str]) -> Examples:
 
 
 def epoch_batches(
-    examples: Examples, *, size: int, hard_negatives: int, rows: np.ndarray, seed: int, epoch: int
+    examples: Examples,
+    *,
+    size: int,
+    hard_negatives: int,
+    rows: np.ndarray,
+    seed: int,
+    epoch: int,
+    lesson: Lesson | None = None,
 ) -> Iterator[Batch]:
     """The ceil(len(rows) / size) batches of one epoch, each of `rows` in one of them.
 
@@ -51,8 +61,13 @@ def epoch_batches(
     for number, start in enumerate(range(0, len(order), size)):
         chosen = order[start : start + size]
         generator = np.random.default_rng([seed, epoch, number])
-        negatives = _pick(examples.negatives[chosen], hard_negatives, generator)
-        yield make_batch(examples, chosen, negatives)
+        negatives = examples.negatives[chosen]
+        if lesson is None or examples.origins is None:
+            picked = _pick(negatives, hard_negatives, generator)
+        else:
+            origins = examples.origins[chosen]
+            picked = pick_by_lesson(negatives, origins, hard_negatives, lesson, generator)
+        yield make_batch(examples, chosen, picked)
 
 
 def sample_batch(examples: Examples, *, size: int, seed: int, step: int) -> Batch:

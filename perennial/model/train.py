@@ -1,7 +1,7 @@
 """The training loop, top to bottom: batch, loss, step, checkpoint; validation, best, early stop."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import torch
 
 from perennial.errors import TrainingStopped
 from perennial.model.checkpoint import load_checkpoint, save_checkpoint
+from perennial.model.curriculum import Lesson, lesson_of
 from perennial.model.examples import Batch, Examples, epoch_batches, sample_batch
 from perennial.model.loss import batch_hard_triplet
 from perennial.model.trainable import Trainable
@@ -62,6 +63,7 @@ def fine_tune(
     checkpoint_steps: int,
     seed: int,
     checkpoint: Path | None,
+    curriculum: Sequence[Lesson] = (),
     report: Callable[[Step, int], None] = lambda step, total: None,
 ) -> Trained:
     """Teach `model` the examples, in place; `report` hears each step and the number of all.
@@ -109,6 +111,7 @@ def fine_tune(
             rows=rows,
             seed=seed,
             epoch=epoch,
+            lesson=lesson_of(curriculum, epoch),
         )
         for number, batch in enumerate(batches):
             step = epoch * steps_per_epoch + number

@@ -15,10 +15,12 @@ import torch
 from scipy.sparse import csr_array
 
 from perennial.data.documents import indexed_texts
+from perennial.data.negatives import ORIGINS
 from perennial.data.pairs import teachable_pairs
 from perennial.data.split import content_key, is_held_out
 from perennial.data.tables import read_table
 from perennial.errors import TableInvalid
+from perennial.model.curriculum import Lesson
 from perennial.model.digest import directory_digest, file_digest
 from perennial.model.examples import Examples, pairs
 from perennial.model.train import Step, Trained, fine_tune, pick_device
@@ -72,6 +74,15 @@ def run(workspace: Workspace, params: Params) -> None:
             checkpoint_steps=section.checkpoint_steps,
             seed=section.seed,
             checkpoint=checkpoint,
+            curriculum=[
+                Lesson(
+                    from_epoch=row.from_epoch,
+                    weights=(row.log, row.ann, row.random),
+                    easiest=row.easiest,
+                    hardest=row.hardest,
+                )
+                for row in section.curriculum
+            ],
             report=_reporter(stream),
         )
     out = workspace.artifacts("train")
@@ -106,6 +117,9 @@ def make_examples(triplets: pd.DataFrame, catalogue: pd.DataFrame) -> Examples:
     negatives = np.full((len(triplets), widest), -1, dtype=np.int64)
     for number, row in enumerate(named):
         negatives[number, : len(row)] = doc_ids.get_indexer(row)
+    origins = np.full(negatives.shape, -1, dtype=np.int8)
+    for number, listed in enumerate(triplets["negatives"]):
+        origins[number, : len(listed)] = [ORIGINS.index(n["origin"]) for n in listed]
     query, positive = (
         queries.get_indexer(triplets["query"]),
         doc_ids.get_indexer(triplets["positive"]),
@@ -124,6 +138,7 @@ def make_examples(triplets: pd.DataFrame, catalogue: pd.DataFrame) -> Examples:
         positive=positive,
         negatives=negatives,
         known=known,
+        origins=origins,
     )
 
 
