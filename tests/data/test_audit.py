@@ -1,0 +1,46 @@
+"""The audit counts again from the triplets, and a limit that is passed says which."""
+
+import pandas as pd
+import pyarrow as pa
+
+from perennial.data.audit import audit_triplets, breaches
+from perennial.data.mine import TRIPLETS
+
+LIMITS = {"duplicates_of_positives": 0.0, "short_share": 0.4, "relevant_share": 0.1}
+NONE = pd.DataFrame({"positive": pd.Series(dtype=object), "doc_id": pd.Series(dtype=object)})
+
+
+def negative(doc_id: str, origin: str = "ann", score: float | None = 0.5) -> dict[str, object]:
+    return {"doc_id": doc_id, "origin": origin, "score": score}
+
+
+def audit(labels: list[tuple[str, str, str]], twins: pd.DataFrame = NONE, *more: str) -> dict:
+    first = [negative("x"), negative("y", "random", None), *map(negative, more)]
+    rows = [("a", "p", 0.9, first), ("a", "q", 0.8, first), ("b", "p", 0.7, [negative("z")])]
+    triplets = pa.Table.from_pylist(
+        [dict(zip(TRIPLETS.names, row, strict=True)) for row in rows], schema=TRIPLETS
+    )
+    judged = pd.DataFrame(labels, columns=["query", "doc_id", "label"], dtype=object)
+    return audit_triplets(
+        triplets, labels=judged, twins=twins, negatives=2, limits=LIMITS, examples=1
+    )
+
+
+def test_negatives_are_counted_once_per_query() -> None:
+    found = audit([])
+    assert found["negatives"] == {"log": 0, "ann": 2, "random": 1}
+    assert (found["queries"], found["triplets"], found["queries_short"]) == (2, 3, 1)
+    assert len(found["examples"]) == 1
+    assert breaches(found) == ["short_share is 0.5, more than 0.4"]
+
+
+def test_a_negative_that_is_an_answer_or_its_twin_is_found() -> None:
+    assert audit([], NONE, "q")["duplicates_of_positives"] == 1
+    twin = pd.DataFrame({"positive": ["p"], "doc_id": ["x"]})
+    assert "duplicates_of_positives is 1, more than 0" in str(breaches(audit([], twin)))
+
+
+def test_what_people_call_relevant_is_counted_among_what_they_judged() -> None:
+    found = audit([("a", "x", "positive"), ("b", "z", "negative"), ("b", "x", "positive")])
+    assert (found["judged_negatives"], found["relevant_share"]) == (2, 0.5)
+    assert "relevant_share is 0.5, more than 0.1" in str(breaches(found))
