@@ -111,7 +111,7 @@ def run(workspace: Workspace, params: Params) -> None:
         triplets,
         labels=judged[judged["source"] == "label"],
         twins=pd.DataFrame({"positive": doc_ids[twins[0]], "doc_id": doc_ids[twins[1]]}),
-        negatives=section.negatives,
+        negatives=min(section.negatives, len(doc_ids) - 1),  # a tiny catalogue has no more
         limits={
             "duplicates_of_positives": 0,
             "short_share": section.max_short_share,
