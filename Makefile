@@ -19,7 +19,7 @@ bench-loop: .venv/.installed-$(DEVICE)  ## time, memory and quality of `make dem
 bench-index: .venv/.installed-bench    ## cost of a change, recall, latency, swaps; beside LanceDB and FAISS
 	$(BIN)/python -m infra.bench.index
 
-bench-data: .venv/.installed-$(DEVICE)  ## from log to judgements and negatives: time, memory, quality
+bench-data: .venv/.installed-bench     ## from log to judgements and negatives: time, memory, quality
 	$(BIN)/python -m infra.bench.data
 
 bench-bridge: .venv/.installed-$(DEVICE)  ## what a bridge to a new encoder finds of the full re-embedding

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from infra.bench import data_judge, data_validate
+from infra.bench import data_judge, data_mine, data_validate, teaching
 from infra.bench.row import Row, show
 
 
@@ -20,6 +20,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a hundredth of everything")
     parser.add_argument("--out", type=Path, default=Path("bench"), help="folder of the results")
+    parser.add_argument("--medquad", type=Path, help="its folder in BEIR's layout, if it is here")
     given = parser.parse_args()
     name, began = "data-quick" if given.quick else "data", time.monotonic()
     home = given.out / f"{name}-home"
@@ -29,7 +30,10 @@ def main() -> int:
     rows: list[Row] = [
         *data_judge.rows(home / "judge", requests=2_000_000 // scale),
         *data_validate.rows(home / "validate", impressions=1_000_000 // scale),
+        *data_mine.rows(home / "mine", queries=10_000 // scale, documents=100_000 // scale),
     ]
+    if not given.quick:  # what is learned from a hundredth says nothing
+        rows += teaching.rows(home / "teach", medquad=given.medquad)
     shutil.rmtree(home)
     (given.out / f"{name}.json").write_text(json.dumps(rows, indent=1) + "\n")
     show(rows, title=f"make bench-data, {time.monotonic() - began:.0f} s")
