@@ -78,6 +78,7 @@ def run(workspace: Workspace, params: Params) -> None:
             "unsure": int((judged["label"] == "unsure").sum()),
             "labelled": int((judged["source"] == "label").sum()),
             "calibrated": is_calibrated,
+            "left_out": pages.left_out,
             "agreement": agreement(pages, relevance, labels),
             **_about(model),
         },

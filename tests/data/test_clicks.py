@@ -130,3 +130,20 @@ def test_calibration_is_monotone_and_meets_the_labels():
     (found,) = calibrate(scores, labels, at=(scores,))
     assert (np.diff(found) >= 0).all()
     assert found.mean() == pytest.approx(labels.mean())
+
+
+def test_calibration_does_not_ask_in_which_order_equal_scores_stand():
+    scores, labels = np.zeros(4), np.array([0, 0, 1, 1])
+    for order in (labels, labels[::-1]):
+        assert calibrate(scores, order, at=(np.zeros(1),))[0].tolist() == [0.5]
+
+
+def test_many_pages_are_fitted_as_few_are(monkeypatch):
+    pages, _ = world(cascading, seed=5, queries=60, seen=800, after_click=0.3, after_skip=0.8)
+    whole = fit_cascade(pages)
+    monkeypatch.setattr("perennial.data.clicks.cascade._MANY_PAGES", len(pages.seen) // 3)
+    part = fit_cascade(pages)
+    assert (part.after_click, part.after_skip) == pytest.approx(
+        (whole.after_click, whole.after_skip), abs=0.02
+    )
+    assert np.abs(part.relevance - whole.relevance).mean() < 0.03

@@ -262,3 +262,13 @@ def test_pages_of_some_queries_keep_the_numbers_of_their_pairs(tmp_path: Path) -
     clicks = dogs.per_pair(dogs.clicked)
     assert [(pages.queries[pages.pair_query[n]], pages.doc_ids[pages.pair_doc[n]])
             for n in np.flatnonzero(clicks)] == [("dog", "a")]  # fmt: skip
+
+
+def test_pages_with_a_gap_are_left_out_and_counted(tmp_path: Path) -> None:
+    counted([("cat", ["a", "b"], {1}), ("dog", ["b", "a"], {2})], tmp_path)
+    shown = pd.read_parquet(tmp_path / "impressions.parquet")
+    shown.iloc[:3].assign(rank=[1, 3, 1]).astype({"rank": "int32"}).to_parquet(
+        tmp_path / "impressions.parquet"
+    )
+    pages = read(tmp_path)
+    assert (pages.left_out, pages.seen.sum()) == (1, 1)

@@ -70,6 +70,7 @@ def calibrate(
 ) -> tuple[np.ndarray, ...]:
     """Scores and 0/1 labels to the monotone share of positives (isotonic regression, Zadrozny and
     Elkan 2002), read off `at` each array of scores."""
-    order = np.argsort(scores, kind="stable")
-    fitted = isotonic_regression(labels[order].astype(float)).x
-    return tuple(np.interp(values, scores[order], fitted) for values in at)
+    distinct, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    shares = np.bincount(place, labels.astype(float)) / counts  # ties know no order
+    fitted = isotonic_regression(shares, weights=counts).x
+    return tuple(np.interp(values, distinct, fitted) for values in at)

@@ -13,7 +13,9 @@ import numpy as np
 
 from perennial.data.clicks.pages import Pages
 
-_MOST_ROUNDS = 60
+_MOST_ROUNDS, _ROUNDS_OF_ALL = 60, 8
+_STILL = 1e-4
+_MANY_PAGES = 60_000
 _SMALL = 1e-6
 
 
@@ -27,7 +29,22 @@ class Cascade:
 
 
 def fit_cascade(pages: Pages) -> Cascade:
-    """The model of the pages."""
+    """The model of the pages: its two chances from a part of the queries where there are very many
+    pages, the relevances from all."""
+    part = pages
+    if len(pages.seen) > _MANY_PAGES:
+        queries = np.arange(len(pages.queries))
+        part = pages.of_queries(queries % -(-len(pages.seen) // _MANY_PAGES) == 0)
+    habits = _rounds(part, _MOST_ROUNDS, after=(0.5, 0.9), is_free=True)
+    if part is pages:
+        return habits
+    after = (habits.after_click, habits.after_skip)
+    return _rounds(pages, _ROUNDS_OF_ALL, after=after, is_free=False)
+
+
+def _rounds(pages: Pages, most: int, *, after: tuple[float, float], is_free: bool) -> Cascade:
+    """Rounds of expectation maximisation; the chances `after` a click and a skip stay unless they
+    are free."""
     shown, clicked = pages.shown, pages.clicked & pages.shown
     ranks = shown.shape[1]
     last = np.where(clicked, np.arange(ranks), -1).max(axis=1, initial=-1)[:, None]
@@ -36,30 +53,30 @@ def fit_cascade(pages: Pages) -> Cascade:
     surely = shown & (place <= np.maximum(last, 0))  # the first rank is always looked at
     clicks = pages.per_pair(clicked)
     want = np.clip(clicks / np.maximum(pages.per_pair(surely), 1.0), 0.02, 0.98)
-    after_click, after_skip = 0.5, 0.9
     seen = pages.seen[:, None]
-    goes_on = clicked & (place < last)  # clicked, and clicked again below: surely looked on
-    skips_on = shown & ~clicked & (place < last)
-    on_click, on_skip = (seen * goes_on).sum(), (seen * skips_on).sum()
+    on_click = (seen * (clicked & (place < last))).sum()  # clicked again below: surely looked on
+    on_skip = (seen * (shown & ~clicked & (place < last))).sum()
     chances = (seen * (clicked & (place < length - 1))).sum()
-    for _ in range(_MOST_ROUNDS):
-        looked = _looked_below(
-            pages, want, last, length, after_click=after_click, after_skip=after_skip
-        )
+    tail = shown & (place >= last) & (place < length - 1)
+    for _ in range(most):
+        before = after
+        looked = _looked_below(pages, want, last, length, after_click=after[0], after_skip=after[1])
         looked = np.where(surely, 1.0, looked)
+        want = np.clip(clicks / np.maximum(pages.per_pair(looked), _SMALL), _SMALL, 1 - _SMALL)
+        if not is_free:
+            continue
         below = np.zeros_like(looked)
         below[:, :-1] = looked[:, 1:]  # chance that the next rank was looked at as well
-        tail = shown & (place >= last) & (place < length - 1)
         clicked_on = (seen * np.where(tail & clicked, below, 0.0)).sum()
         skipped_on = (seen * np.where(tail & ~clicked, below, 0.0)).sum()
         skips = on_skip + (seen * np.where(tail & ~clicked, looked, 0.0)).sum()
-        before = after_click, after_skip
-        after_click = float(np.clip((on_click + clicked_on) / max(chances, _SMALL), 0.01, 0.999))
-        after_skip = float(np.clip((on_skip + skipped_on) / max(skips, _SMALL), 0.01, 0.9999))
-        want = np.clip(clicks / np.maximum(pages.per_pair(looked), _SMALL), _SMALL, 1 - _SMALL)
-        if max(abs(after_click - before[0]), abs(after_skip - before[1])) < 1e-5:
+        after = (
+            float(np.clip((on_click + clicked_on) / max(chances, _SMALL), 0.01, 0.999)),
+            float(np.clip((on_skip + skipped_on) / max(skips, _SMALL), 0.01, 0.9999)),
+        )
+        if max(abs(new - old) for new, old in zip(after, before, strict=True)) < _STILL:
             break
-    return Cascade(after_click, after_skip, want)
+    return Cascade(*after, want)
 
 
 def expected_looks(pages: Pages, chances: tuple[float, float], relevance: np.ndarray) -> np.ndarray:

@@ -31,7 +31,8 @@ def goodness_of_fit(
     """Compares clicks with what the model expects of them.
 
     A log of millions rejects every model, so a log is called undescribed only where the difference
-    is significant and, in shares of the clicks, larger than `max_misfit` as well.
+    is significant and, in shares of the clicks, larger than `max_misfit` as well. The p-value is
+    approximate: what the pairs' own relevances take from the degrees of freedom is not counted.
     """
     clicked, chances = pages.clicked, click_chances(pages, looks)
     ranks = clicked.shape[1]

@@ -39,6 +39,7 @@ select query, docs, clicks, count(*) as seen from (
     group by i.request_id
     having max(i.rank) = count(*))
 group by all order by all"""
+_ALL = "select count(distinct request_id) as seen from read_parquet($impressions)"
 _SATISFACTION = """
 select a.query, d.number as doc, count(*) as clicks, sum(c.satisfied) as satisfied
 from clicked c join asked a using (request_id) join numbered_doc_id d on d.value = c.doc_id
@@ -61,6 +62,7 @@ class Pages:
     satisfaction: np.ndarray
     queries: Sequence[str]
     doc_ids: np.ndarray
+    left_out: int = 0  # requests whose ranks have a gap, or that nobody made
 
     @property
     def shown(self) -> np.ndarray:
@@ -121,7 +123,9 @@ def read_pages(
         queries = ask("from numbered_query order by number")
         documents = ask("from numbered_doc_id order by number")
         found, weights = ask(_PAGES, deepest=DEEPEST), ask(_SATISFACTION)
-    return _pages(found, weights, queries=queries["value"], doc_ids=documents["value"])
+        every = ask(_ALL)["seen"][0].as_py()
+    pages = _pages(found, weights, queries=queries["value"], doc_ids=documents["value"])
+    return replace(pages, left_out=every - int(pages.seen.sum()))
 
 
 def _pages(
