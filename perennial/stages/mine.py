@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from perennial.data.audit import audit_triplets, breaches
 from perennial.data.documents import indexed_texts
 from perennial.data.mine import forbidden_pairs, make_triplets, surest
-from perennial.data.negatives import Pairs, Search, dot_scores, mine_negatives
+from perennial.data.negatives import ORIGINS, Pairs, Search, dot_scores, mine_negatives
 from perennial.data.split import content_key
 from perennial.data.tables import read_table
 from perennial.data.twins import near_duplicates
@@ -165,12 +165,14 @@ def _in_index(index: Index, doc_ids: np.ndarray) -> Search:
 
 
 def _summary(triplets: pa.Table, audit: Mapping[str, object]) -> Mapping[str, object]:
-    lengths = triplets["negatives"].combine_chunks().value_lengths().to_numpy()
+    listed = triplets["negatives"].combine_chunks()
+    lengths = listed.value_lengths().to_numpy()
+    origins = listed.flatten().field("origin").to_pandas()
     return {
         "queries": audit["queries"],
         "triplets": triplets.num_rows,
         "negatives_per_triplet": round(float(lengths.mean()), 4),
-        "negatives": audit["negatives"],
+        "negatives": {name: int((origins == name).sum()) for name in ORIGINS},
         "queries_short": audit["queries_short"],
         "relevant_share": audit["relevant_share"],
     }
