@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import settings
 
 from perennial.data.schema import LOG_TABLES, TABLES
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from seaweed import S3Server
 
     from perennial.release.stores.s3.store import S3Store
+
+# Two cores run two workers and servers: how long an example takes there says nothing of the code.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 START = pd.Timestamp("2026-01-05", tz="UTC")
 SYLLABLES = np.array([c + v for c in "bdfgklmnprstvz" for v in "aeiou"])
