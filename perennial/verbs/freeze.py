@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from perennial.data.redaction import redact_rows
 from perennial.data.schema import LOG_TABLES, TABLES
 from perennial.errors import BadInput, TableInvalid
 
@@ -47,12 +48,13 @@ _LABELS = """
 
 @dataclass(frozen=True)
 class Frozen:
-    """The rows that were written, and the requests and judgements that were left out."""
+    """The rows that were written, what was left out of them, and findings by table and kind."""
 
     start: datetime
     end: datetime
     rows: dict[str, int]
     dropped: dict[str, int]
+    redacted: dict[str, dict[str, int]]
 
 
 def freeze_tables(
@@ -65,6 +67,7 @@ def freeze_tables(
     log, and the stage validate refuses it by name.
     """
     places = _places(source)
+    redacted: dict[str, dict[str, int]] = {}
     shutil.copyfile(places["catalogue"], to / "catalogue.parquet")
     try:
         with duckdb.connect() as connection:
@@ -76,12 +79,12 @@ def freeze_tables(
                 connection.execute(query, _named(query, given))
             gone = _leave_out(connection, max_unknown_share)
             for name, query in _LOG.items():
-                _write(_rows(connection, query, given), to, name)
+                redacted[name] = _write(_rows(connection, query, given), to, name)
             labels = _rows(connection, _LABELS, given)
             known = labels.filter(labels["is_known"])
             lost = len(labels) - len(known)
             lost = lost if lost <= max_unknown_share * len(labels) else 0
-            _write(known if lost else labels, to, "judgements")
+            redacted["judgements"] = _write(known if lost else labels, to, "judgements")
     except duckdb.Error as error:
         reason = " ".join(str(error).split())
         raise TableInvalid(
@@ -90,7 +93,8 @@ def freeze_tables(
         ) from error
     rows = {name: pq.read_metadata(to / f"{name}.parquet").num_rows for name in TABLES}
     dropped = {"requests": gone, "judgements": lost}
-    return Frozen(start=start, end=end, rows=rows, dropped=dropped)
+    found = {name: counts for name, counts in redacted.items() if "query" in TABLES[name].names}
+    return Frozen(start=start, end=end, rows=rows, dropped=dropped, redacted=found)
 
 
 def _places(source: Path) -> dict[str, str]:
@@ -145,8 +149,8 @@ def _named(query: str, values: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in values.items() if f"${name}" in query}
 
 
-def _write(rows: pa.Table, to: Path, name: str) -> None:
-    """Write rows under the table's schema; raises TableInvalid naming the misfit."""
+def _write(rows: pa.Table, to: Path, name: str) -> dict[str, int]:
+    """Write rows, queries redacted: findings by kind; raises TableInvalid naming a misfit."""
     schema = TABLES[name]
     missing = [column for column in schema.names if column not in rows.column_names]
     if missing:
@@ -160,4 +164,10 @@ def _write(rows: pa.Table, to: Path, name: str) -> None:
         raise TableInvalid(
             f"table {name} of the source does not fit its schema: {error}"
         ) from error
+    found: dict[str, int] = {}
+    if "query" in schema.names:
+        redacted = redact_rows(typed["query"])
+        found, place = redacted.counts, schema.get_field_index("query")
+        typed = typed.set_column(place, schema.field("query"), redacted.queries)
     pq.write_table(typed, to / f"{name}.parquet")
+    return found

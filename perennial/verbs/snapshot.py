@@ -27,6 +27,7 @@ class SnapshotInfo:
     digest: str
     champion: str
     rows: dict[str, int]
+    redacted: dict[str, dict[str, int]]  # personal data in queries: {table: {kind: findings}}
     dropped: dict[str, int]  # requests and judgements about documents that are gone
     start: datetime
     end: datetime
@@ -93,6 +94,7 @@ def _describe(building: Path, frozen: Frozen, *, champion: str) -> SnapshotInfo:
         champion=champion,
         rows=frozen.rows,
         dropped=frozen.dropped,
+        redacted=frozen.redacted,
         start=frozen.start,
         end=frozen.end,
     )
@@ -101,6 +103,7 @@ def _describe(building: Path, frozen: Frozen, *, champion: str) -> SnapshotInfo:
         "window": {"start": _iso(info.start), "end": _iso(info.end)},
         "rows": info.rows,
         "dropped": info.dropped,
+        "redacted": info.redacted,
         "digests": digests,
         "champion": champion,
         "digest": info.digest,

@@ -259,3 +259,11 @@ def test_a_snapshot_killed_before_any_rename_or_removal_leaves_the_old_one_or_no
         shutil.copytree(older, tmp_path / name)
     assert take(0) == 0
     assert not list(tmp_path.glob(".snapshot.*")), "what a killed run left"
+
+
+def test_personal_data_in_queries_is_not_in_a_snapshot_and_is_counted(running, snapshot):
+    rewrite(running, "requests", lambda rows: [r | {"query": "of jo@example.org"} for r in rows])
+    about = snapshot()
+    assert set(frozen(snapshot, "requests")["query"]) == {"of <email>"}
+    assert about["redacted"]["requests"]["email"] == about["rows"]["requests"]
+    assert about["redacted"]["judgements"]["email"] == 0
