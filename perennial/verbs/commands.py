@@ -142,7 +142,7 @@ def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable
             value | {"dropped": info.dropped, "redacted": info.redacted},
             f"snapshot {info.digest[7:19]} of {_counted(info.rows)}, {info.start:%Y-%m-%d} to "
             f"{info.end:%Y-%m-%d}; the champion is {info.champion}. "
-            + (f"{info.left_out}. " if info.left_out else "")
+            + "".join(f"{said}. " for said in (info.left_out, info.made_anonymous) if said)
             + "Next: dvc repro",
         )
 

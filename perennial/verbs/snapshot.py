@@ -39,6 +39,16 @@ class SnapshotInfo:
         about = "are left out: they are about documents that the catalogue no longer has"
         return f"{' and '.join(lost)} {about}" if lost else ""
 
+    @property
+    def made_anonymous(self) -> str:
+        """What was redacted in queries, as a sentence; empty where nothing was."""
+        counts: dict[str, int] = {}
+        for kinds in self.redacted.values():
+            for kind, count in kinds.items():
+                counts[kind] = counts.get(kind, 0) + count
+        found = [f"{count:,} {kind}" for kind, count in sorted(counts.items()) if count]
+        return f"Redacted in queries: {', '.join(found)}" if found else ""
+
 
 def take_snapshot(
     source: Path,

@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import count
 
 import pandas as pd
@@ -18,6 +20,7 @@ from perennial.data.schema import TABLES
 from perennial.model.digest import directory_digest, file_digest
 from perennial.release.caching.materialise import materialise
 from perennial.release.stores.local import LocalStore
+from perennial.verbs.snapshot import SnapshotInfo
 
 WINDOW = {"snapshot": {"window_days": 3, "click_window_seconds": 7200}}
 
@@ -267,3 +270,11 @@ def test_personal_data_in_queries_is_not_in_a_snapshot_and_is_counted(running, s
     assert set(frozen(snapshot, "requests")["query"]) == {"of <email>"}
     assert about["redacted"]["requests"]["email"] == about["rows"]["requests"]
     assert about["redacted"]["judgements"]["email"] == 0
+
+
+def test_what_was_redacted_is_said_with_its_counts_and_nothing_where_nothing_was():
+    now = datetime(2026, 1, 5, tzinfo=UTC)
+    found = {"requests": {"email": 2, "card": 0}, "judgements": {"email": 1, "ip": 1}}
+    info = SnapshotInfo("sha256:0", "rel-1", {}, found, {}, now, now)
+    assert info.made_anonymous == "Redacted in queries: 3 email, 1 ip"
+    assert replace(info, redacted={}).made_anonymous == ""
