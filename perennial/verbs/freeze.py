@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from perennial.data.redaction import redact_rows
@@ -168,6 +169,20 @@ def _write(rows: pa.Table, to: Path, name: str) -> dict[str, int]:
     if "query" in schema.names:
         redacted = redact_rows(typed["query"])
         found, place = redacted.counts, schema.get_field_index("query")
+        changed = pc.not_equal(typed["query"], redacted.queries).fill_null(False)
         typed = typed.set_column(place, schema.field("query"), redacted.queries)
+        if name == "judgements":
+            typed = _highest_grades(typed, changed)
     pq.write_table(typed, to / f"{name}.parquet")
     return found
+
+
+def _highest_grades(labels: pa.Table, changed: pa.ChunkedArray) -> pa.Table:
+    """One label a document where two queries became one by redaction, the higher; what the source
+    itself says twice stays, for validate to refuse."""
+    if not pc.any(changed).as_py():
+        return labels
+    frame = labels.select(["query", "doc_id", "grade"]).to_pandas().assign(changed=changed)
+    ordered = frame.sort_values(["grade", "changed"], ascending=[False, True], kind="stable")
+    again = ordered.duplicated(["query", "doc_id"]) & ordered["changed"]
+    return labels.filter(pa.array(~again.sort_index().to_numpy()))

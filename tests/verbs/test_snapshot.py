@@ -272,6 +272,19 @@ def test_personal_data_in_queries_is_not_in_a_snapshot_and_is_counted(running, s
     assert about["redacted"]["judgements"]["email"] == 0
 
 
+def test_labels_of_queries_that_redaction_makes_one_keep_the_higher_grade(running, snapshot):
+    def ask(rows):
+        same = {"doc_id": rows[0]["doc_id"], "slice": None}
+        more = [{"query": f"of {who}@example.org", "grade": grade} | same
+                for who, grade in (("jo", 1), ("al", 3), ("mo", 2))]  # fmt: skip
+        return [*rows, *more]
+
+    rewrite(running, "judgements", ask)
+    snapshot()
+    labels = frozen(snapshot, "judgements")
+    assert labels[labels["query"] == "of <email>"]["grade"].tolist() == [3]
+
+
 def test_what_was_redacted_is_said_with_its_counts_and_nothing_where_nothing_was():
     now = datetime(2026, 1, 5, tzinfo=UTC)
     found = {"requests": {"email": 2, "card": 0}, "judgements": {"email": 1, "ip": 1}}
