@@ -1,16 +1,20 @@
-"""Near-duplicate texts: MinHash finds candidates, shingles decide (Broder 1997)."""
+"""Near-duplicate texts, every pair of them: rare shingles find candidates, all shingles decide.
+
+The resemblance is Broder's (1997), the share of common three-word sequences of all of both. Of two
+texts that resemble each other by t, the rarest (1 - t) of the sequences have one in common
+(prefix filter: Chaudhuri et al. 2006; Bayardo et al. 2007, "Scaling up all pairs similarity
+search", 3.2). Boilerplate is common, so that it makes no candidates, and nothing is left to chance.
+"""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy.sparse import csr_array
 
 _WORD = re.compile(r"\w+")
 _SHINGLE = 3  # words
-_BANDS, _ROWS = 20, 3  # two texts of resemblance 0.6 meet in a band with probability 0.99
-_CHUNK = 2048  # wanted texts at a time
-_SEED = 0
+_PAIRS = 4_000_000  # candidates, or sequences to compare, in memory at once: some 100 MB
 
 
 def near_duplicates(
@@ -18,23 +22,38 @@ def near_duplicates(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(n,) texts and row numbers to pairs (wanted row, other row) of nearly the same words.
 
-    The resemblance is the share of common three-word sequences, of all of both (Jaccard).
+    Memory is bounded by the texts and the pairs that are found, however much the texts share.
     """
     shingles = _shingles(texts)
-    bands = _bands(shingles)
-    size = np.diff(shingles.indptr)
+    size = np.diff(shingles.indptr).astype(np.int64)
+    rarest = _rarest(shingles, min_resemblance)
+    having = csr_array(rarest.T)
+    cost = rarest[wanted] @ np.diff(having.indptr).astype(np.int64)
     ones, others = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
-    for start in range(0, len(wanted), _CHUNK):
-        chosen = wanted[start : start + _CHUNK]
-        meeting = csr_array(bands[chosen] @ bands.T).tocoo()
+    for part in _within_budget(cost):
+        chosen = wanted[part]
+        meeting = csr_array(rarest[chosen] @ having).tocoo()
         one, other = chosen[meeting.row], meeting.col.astype(np.int64)
-        for begin in range(0, len(one), 50_000):
-            a, b = one[begin : begin + 50_000], other[begin : begin + 50_000]
+        smaller, larger = np.minimum(size[one], size[other]), np.maximum(size[one], size[other])
+        maybe = (smaller >= min_resemblance * larger) & (one != other)
+        one, other = one[maybe], other[maybe]
+        for few in _within_budget(size[one] + size[other]):
+            a, b = one[few], other[few]
             common = np.asarray(shingles[a].multiply(shingles[b]).sum(axis=1)).ravel()
-            near = (common >= min_resemblance * (size[a] + size[b] - common)) & (a != b)
+            near = common >= min_resemblance * (size[a] + size[b] - common)
             ones.append(a[near])
             others.append(b[near])
     return np.concatenate(ones), np.concatenate(others)
+
+
+def _within_budget(cost: np.ndarray) -> Iterator[slice]:
+    """Slices in order that cost at most _PAIRS together, or are one row."""
+    until, start = np.cumsum(cost), 0
+    while start < len(cost):
+        spent = until[start - 1] if start else 0
+        end = max(int(np.searchsorted(until, spent + _PAIRS, side="right")), start + 1)
+        yield slice(start, end)
+        start = end
 
 
 def _shingles(texts: Sequence[str]) -> csr_array:
@@ -56,30 +75,23 @@ def _shingles(texts: Sequence[str]) -> csr_array:
     names = ((a + 1).astype(np.uint64) * base + (b + 1).astype(np.uint64)) * base
     names += (c + 1).astype(np.uint64)
     column = np.unique(names[whole], return_inverse=True)[1]
-    both = np.unique(np.stack([owner[:-2][whole], column]), axis=1)
-    ones = np.ones(both.shape[1], dtype=np.int32)
-    return csr_array((ones, (both[0], both[1])), shape=(len(texts), int(column.max()) + 1))
+    distinct = int(column.max()) + 1
+    row, column = np.divmod(np.unique(owner[:-2][whole] * distinct + column), distinct)
+    ones = np.ones(len(row), dtype=np.int32)
+    return csr_array((ones, (row, column)), shape=(len(texts), distinct))
 
 
-def _bands(shingles: csr_array) -> csr_array:
-    """(n, buckets) of ones: texts whose MinHash agrees in all rows of a band share a bucket."""
+def _rarest(shingles: csr_array, min_resemblance: float) -> csr_array:
+    """Of each text the sequences that so near a twin must share one of, the rarest of all texts."""
     texts, distinct = shingles.shape
-    generator = np.random.default_rng(_SEED)
-    buckets, columns = 0, []
-    for _ in range(_BANDS):
-        marks = (
-            [
-                np.minimum.reduceat(
-                    generator.permutation(distinct)[shingles.indices], shingles.indptr[:-1]
-                )
-                for _ in range(_ROWS)
-            ]
-            if texts
-            else [np.empty(0, dtype=np.int64)] * _ROWS
-        )
-        place = np.unique(np.stack(marks), axis=1, return_inverse=True)[1].ravel()
-        columns.append(place + buckets)
-        buckets += int(place.max(initial=-1)) + 1
-    column = np.concatenate(columns)
-    row = np.tile(np.arange(texts), _BANDS)
-    return csr_array((np.ones(len(row), dtype=np.int8), (row, column)), shape=(texts, buckets))
+    size = np.diff(shingles.indptr).astype(np.int64)
+    owner = np.repeat(np.arange(texts), size)
+    often = np.bincount(shingles.indices, minlength=distinct)
+    order = np.lexsort((shingles.indices, often[shingles.indices], owner))
+    place = np.arange(len(owner)) - shingles.indptr[owner]
+    # A little less than the product: rounding must not shorten what is looked at.
+    needed = np.ceil(min_resemblance * size * (1 - 1e-12)).astype(np.int64)
+    kept = place < (size - needed + 1)[owner]
+    column = shingles.indices[order][kept]
+    ones = np.ones(len(column), dtype=np.int32)
+    return csr_array((ones, (owner[kept], column)), shape=shingles.shape)
