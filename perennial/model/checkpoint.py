@@ -5,6 +5,7 @@ One file, written beside and renamed over: a kill leaves the old one or the new 
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ def save_checkpoint(
     best: dict[str, torch.Tensor],
     optimizer: torch.optim.Optimizer,
     progress: dict[str, Any],
+    mined: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
-    """Write weights, best weights, the optimizer's moments, and `progress` (plain values).
+    """Write weights, best weights, the optimizer's moments, `progress` (plain values), and the
+    negatives that were `mined` anew since the run began.
 
     Raises PlaceUnusable where the disk is full.
     """
@@ -31,6 +34,7 @@ def save_checkpoint(
     tensors |= {f"best.{name}": value for name, value in best.items()}
     for number, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
+    tensors |= {f"mined.{name}": value for name, value in (mined or {}).items()}
     beside = path.with_suffix(".partial")
     try:
         save_file(
@@ -50,8 +54,9 @@ def save_checkpoint(
 
 def load_checkpoint(
     path: Path, *, module: torch.nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
-    """Restore module and optimizer in place; (best weights, progress), or None without a file."""
+) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[str, torch.Tensor]] | None:
+    """Restore module and optimizer in place; (best weights, progress, mined negatives), or None
+    without a file."""
     try:
         with safe_open(path, framework="pt") as stream:
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
@@ -64,7 +69,7 @@ def load_checkpoint(
         number, _, field = name.partition(".")
         state["state"].setdefault(int(number), {})[field] = value
     optimizer.load_state_dict(state)
-    return _below("best.", tensors), progress
+    return _below("best.", tensors), progress, _below("mined.", tensors)
 
 
 def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

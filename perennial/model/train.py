@@ -14,6 +14,7 @@ from perennial.model.checkpoint import load_checkpoint, save_checkpoint
 from perennial.model.curriculum import Lesson, lesson_of
 from perennial.model.examples import Batch, Examples, epoch_batches, sample_batch
 from perennial.model.loss import batch_hard_triplet
+from perennial.model.remining import Remining, mined_anew, negatives_of, new_share
 from perennial.model.trainable import Trainable
 from perennial.model.validation import validate
 
@@ -38,6 +39,7 @@ class Trained:
     best_epoch: int
     best_validation: float | None
     history: tuple[Step, ...]
+    remined: tuple[tuple[int, float], ...] = ()  # (epoch, share of its negatives that are new)
 
 
 def pick_device() -> torch.device:
@@ -64,13 +66,16 @@ def fine_tune(
     seed: int,
     checkpoint: Path | None,
     curriculum: Sequence[Lesson] = (),
+    remining: Remining | None = None,
     report: Callable[[Step, int], None] = lambda step, total: None,
 ) -> Trained:
     """Teach `model` the examples, in place; `report` hears each step and the number of all.
 
     `held_triplets` are rows of `examples` kept for validation. Each batch is joined by
-    `replay_size` triplets of `replay`, against forgetting. A killed run that is called again with
-    the same arguments continues from `checkpoint` and, on the CPU, ends with the same bytes.
+    `replay_size` triplets of `replay`, against forgetting. `remining` gives later epochs other
+    negatives; validation ranks the documents of `examples`, always the same. A killed run that is
+    called again with the same arguments continues from `checkpoint` and, on the CPU, ends with the
+    same bytes.
     Raises TrainingStopped where there is nothing to learn from, or the loss is no number.
     """
     torch.manual_seed(seed)
@@ -81,6 +86,12 @@ def fine_tune(
             "clicks, or lower judge.min_examinations or train.validation_share"
         )
     texts = model.prepare(examples.queries), model.prepare(examples.documents)
+    taught, taught_texts = examples, texts
+    if remining is not None:
+        every_text = (
+            model.prepare(remining.examples.queries),
+            model.prepare(remining.examples.documents),
+        )
     if replay is not None:
         replay_texts = model.prepare(replay.queries), model.prepare(replay.documents)
 
@@ -93,19 +104,29 @@ def fine_tune(
     )
     best = {name: value.detach().clone() for name, value in model.module.state_dict().items()}
     history: list[Step] = []
+    remined: list[tuple[int, float]] = []
+    mined: dict[str, torch.Tensor] = {}
     if checkpoint and (
         restored := load_checkpoint(checkpoint, module=model.module, optimizer=optimizer)
     ):
-        best, progress = restored
+        best, progress, mined = restored
         history = [Step(**row) for row in progress["history"]]
+        remined = [(epoch, share) for epoch, share in progress["remined"]]
+        if remining is not None and mined:
+            taught, taught_texts = remining.examples_with(mined), every_text
     for past in history:
         report(past, total)
 
     for epoch in range(len(history) // steps_per_epoch, epochs):
         if _patience_is_over(history, patience):
             break
+        if remining and remining.is_due(epoch) and len(history) == epoch * steps_per_epoch:
+            before = taught if mined else remining.examples
+            taught, taught_texts = mined_anew(model, every_text, remining), every_text
+            remined.append((epoch, new_share(before.negatives, taught.negatives)))
+            mined = negatives_of(taught)
         batches = epoch_batches(
-            examples,
+            taught,
             size=batch_size,
             hard_negatives=hard_negatives,
             rows=rows,
@@ -121,7 +142,7 @@ def fine_tune(
             for group in optimizer.param_groups:
                 group["lr"] = rate
 
-            loss, active = _loss(model, texts, batch, margin=margin)
+            loss, active = _loss(model, taught_texts, batch, margin=margin)
             if replay is not None and replay_size >= 2:
                 remembered = sample_batch(replay, size=replay_size, seed=seed, step=step)
                 loss = loss + _loss(model, replay_texts, remembered, margin=margin)[0]
@@ -149,14 +170,15 @@ def fine_tune(
                     module=model.module,
                     best=best,
                     optimizer=optimizer,
-                    progress={"history": [asdict(s) for s in history]},
+                    progress={"history": [asdict(s) for s in history], "remined": remined},
+                    mined=mined,
                 )
 
     scores = _validations(history)  # one per epoch
     if not scores:
-        return Trained(history[-1].epoch, None, tuple(history))
+        return Trained(history[-1].epoch, None, tuple(history), tuple(remined))
     model.module.load_state_dict(best)
-    return Trained(scores.index(max(scores)), max(scores), tuple(history))
+    return Trained(scores.index(max(scores)), max(scores), tuple(history), tuple(remined))
 
 
 def _loss(
