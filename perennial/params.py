@@ -62,6 +62,8 @@ class Snapshot(Section):
     window_days: Count
     click_window_seconds: Annotated[int, Field(ge=0)]
     max_unknown_share: Share
+    min_query_sessions: Count
+    memory_mb: Annotated[int, Field(ge=64)]
 
 
 class Validate(Section):

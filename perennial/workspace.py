@@ -74,6 +74,11 @@ def signing_key() -> bytes | None:
     return os.environ.get("PERENNIAL_SIGNING_KEY", "").encode() or None
 
 
+def session_key() -> bytes | None:
+    """PERENNIAL_SESSION_KEY in bytes; None, and a snapshot numbers its sessions, where not set."""
+    return os.environ.get("PERENNIAL_SESSION_KEY", "").encode() or None
+
+
 def s3_encryption() -> tuple[str | None, str | None]:
     """PERENNIAL_S3_SSE and PERENNIAL_S3_KMS_KEY_ID, None where they are not set."""
     return os.environ.get("PERENNIAL_S3_SSE") or None, os.environ.get(

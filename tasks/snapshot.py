@@ -12,7 +12,7 @@ from perennial.release.channels.served import served
 from perennial.release.publishing.publish import read_checked_channel
 from perennial.release.stores.open import open_store
 from perennial.verbs.snapshot import take_snapshot
-from perennial.workspace import Places, Workspace, signing_key
+from perennial.workspace import Places, Workspace, session_key, signing_key
 from tasks.seconds import add_rooms, add_wall
 from tasks.unfinished import unfinished
 from tasks.workspace import checkout, prepare_workspace, recipe
@@ -40,7 +40,10 @@ def snapshot(params: Path, channel: str, *, fresh: bool) -> Workspace:
             window_days=section.snapshot.window_days,
             click_window_seconds=section.snapshot.click_window_seconds,
             max_unknown_share=section.snapshot.max_unknown_share,
+            min_query_sessions=section.snapshot.min_query_sessions,
+            memory_mb=section.snapshot.memory_mb,
             key=signing_key(),
+            session_key=session_key(),
         )
         frozen = time.monotonic() - start
         if info.left_out:

@@ -85,7 +85,10 @@ def snapshot_into(home: Path, to: Path, params: Params) -> SnapshotInfo:
         window_days=params.snapshot.window_days,
         click_window_seconds=params.snapshot.click_window_seconds,
         max_unknown_share=params.snapshot.max_unknown_share,
+        min_query_sessions=params.snapshot.min_query_sessions,
+        memory_mb=params.snapshot.memory_mb,
         key=None,
+        session_key=None,
     )
 
 

@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ import typer
 from perennial.errors import BadInput
 from perennial.params import Params, load_params
 from perennial.release.stores.open import open_store
-from perennial.workspace import Places
+from perennial.workspace import Places, session_key
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 ChannelName = Annotated[str, typer.Option("--channel", help="The channel it is about.")]
@@ -134,12 +135,17 @@ def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable
             window_days=params.snapshot.window_days,
             click_window_seconds=params.snapshot.click_window_seconds,
             max_unknown_share=params.snapshot.max_unknown_share,
+            min_query_sessions=params.snapshot.min_query_sessions,
+            memory_mb=params.snapshot.memory_mb,
             key=key(),
+            session_key=session_key(),
         )
         value = {"digest": info.digest, "champion": info.champion, "rows": info.rows}
         _tell(
             as_json,
-            value | {"dropped": info.dropped, "redacted": info.redacted},
+            value
+            | {"dropped": info.dropped, "redacted": info.redacted}
+            | {"rare": asdict(info.rare), "sessions": info.sessions},
             f"snapshot {info.digest[7:19]} of {_counted(info.rows)}, {info.start:%Y-%m-%d} to "
             f"{info.end:%Y-%m-%d}; the champion is {info.champion}. "
             + "".join(f"{said}. " for said in (info.left_out, info.made_anonymous) if said)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from perennial.release.publishing.bridged import refuse_bridged
 from perennial.release.publishing.publish import read_checked_channel
 from perennial.release.stores.store import Store
 from perennial.verbs.freeze import Frozen, freeze_tables
+from perennial.verbs.freezing.queries import Rare
 
 FORMAT_VERSION = 1
 
@@ -29,15 +30,23 @@ class SnapshotInfo:
     rows: dict[str, int]
     redacted: dict[str, dict[str, int]]  # personal data in queries: {table: {kind: findings}}
     dropped: dict[str, int]  # requests and judgements about documents that are gone
+    rare: Rare  # queries that too few sessions asked
+    sessions: str  # keyed or numbered
     start: datetime
     end: datetime
 
     @property
     def left_out(self) -> str:
-        """What was dropped, as a sentence; empty where nothing was."""
+        """What was dropped, in sentences; empty where nothing was."""
         lost = [f"{count:,} {name}" for name, count in self.dropped.items() if count]
         about = "are left out: they are about documents that the catalogue no longer has"
-        return f"{' and '.join(lost)} {about}" if lost else ""
+        said = [f"{' and '.join(lost)} {about}"] if lost else []
+        if self.rare.queries:
+            said.append(
+                f"{self.rare.queries:,} queries of {self.rare.requests:,} requests are left out: "
+                "too few sessions asked them"
+            )
+        return ". ".join(said)
 
     @property
     def made_anonymous(self) -> str:
@@ -59,9 +68,15 @@ def take_snapshot(
     window_days: int,
     click_window_seconds: int,
     max_unknown_share: float,
+    min_query_sessions: int,
+    memory_mb: int,
     key: bytes | None,
+    session_key: bytes | None,
 ) -> SnapshotInfo:
-    """Write snapshot tables, snapshot.json and champion/ into `to`, whole or not at all."""
+    """Write snapshot tables, snapshot.json and champion/ into `to`, whole or not at all.
+
+    `key` signs what the store holds, `session_key` hashes the ids of sessions.
+    """
     serving = read_checked_channel(store, channel, key=key)
     if serving is None:
         raise BadInput(
@@ -79,6 +94,9 @@ def take_snapshot(
             window=timedelta(days=window_days),
             settle=timedelta(seconds=click_window_seconds),
             max_unknown_share=max_unknown_share,
+            min_query_sessions=min_query_sessions,
+            memory_mb=memory_mb,
+            session_key=session_key,
         )
         materialise(store, serving.stable, building / "champion", key=key)
         info = _describe(building, frozen, champion=serving.stable)
@@ -105,6 +123,8 @@ def _describe(building: Path, frozen: Frozen, *, champion: str) -> SnapshotInfo:
         rows=frozen.rows,
         dropped=frozen.dropped,
         redacted=frozen.redacted,
+        rare=frozen.rare,
+        sessions=frozen.sessions,
         start=frozen.start,
         end=frozen.end,
     )
@@ -114,6 +134,8 @@ def _describe(building: Path, frozen: Frozen, *, champion: str) -> SnapshotInfo:
         "rows": info.rows,
         "dropped": info.dropped,
         "redacted": info.redacted,
+        "rare": asdict(info.rare),
+        "sessions": info.sessions,
         "digests": digests,
         "champion": champion,
         "digest": info.digest,

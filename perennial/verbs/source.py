@@ -1,21 +1,24 @@
 """The source folder: where the catalogue, the labels and the logs of the world lie."""
 
 import json
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from perennial.data.schema import LOG_TABLES, TABLES
 from perennial.data.sources.apidocs import read_apidocs
 from perennial.data.sources.beir import read_beir
-from perennial.data.sources.parquet import read_parquet_tables
+from perennial.data.sources.days import newest, part_files
+from perennial.data.sources.parquet import Columns, copy_table, find_tables
 from perennial.data.split import is_held_out
+from perennial.data.streams import write_stream
 from perennial.data.tables import read_table, write_table
 from perennial.errors import BadInput, PlaceUnusable
+from perennial.verbs.arriving import arriving, settle
 
 _MARK = "source.json"
 KINDS = ("apidocs", "beir", "parquet")
@@ -27,7 +30,7 @@ def import_source(
     path: Path | None,
     to: Path,
     updated_at: datetime,
-    columns: dict[str, dict[str, str]],
+    columns: Columns,
     held_out_share: float,
     salt: str,
 ) -> dict[str, int]:
@@ -37,29 +40,49 @@ def import_source(
         raise BadInput(f"{kind!r} is no source; choose one of {', '.join(KINDS)}")
     if kind != "apidocs" and path is None:
         raise BadInput(f"source {kind} needs a folder: perennial import {kind} --path FOLDER")
+    settle(to)
     _claim(to, kind)
     if kind == "parquet" and path is not None:
-        tables = read_parquet_tables(path, columns=columns)
-        if "judgements" not in tables and not (to / "judgements.parquet").exists():
-            tables["judgements"] = TABLES["judgements"].empty_table().to_pandas()
+        return _import_parquet(path, to, columns=columns)
+    if kind == "apidocs":
+        catalogue, truth = read_apidocs(updated_at=updated_at)
     else:
-        if kind == "apidocs":
-            catalogue, truth = read_apidocs(updated_at=updated_at)
-        else:
-            assert path is not None
-            catalogue, truth = read_beir(path, updated_at=updated_at)
-        slices = catalogue.drop_duplicates("doc_id").set_index("doc_id")["slice"]
-        held = is_held_out(truth["query"].tolist(), share=held_out_share, salt=salt)
-        judgements = truth[held].assign(slice=truth["doc_id"][held].map(slices))
-        tables = {"catalogue": catalogue, "judgements": judgements, "truth": truth}
-    if tables["catalogue"].empty:
+        assert path is not None
+        catalogue, truth = read_beir(path, updated_at=updated_at)
+    _check_catalogue(len(catalogue), kind)
+    slices = catalogue.drop_duplicates("doc_id").set_index("doc_id")["slice"]
+    held = is_held_out(truth["query"].tolist(), share=held_out_share, salt=salt)
+    judgements = truth[held].assign(slice=truth["doc_id"][held].map(slices))
+    tables = {"catalogue": catalogue, "judgements": judgements, "truth": truth}
+    with arriving(to) as incoming:
+        _mark(incoming, kind)
+        for name, frame in tables.items():
+            _put(frame, incoming / f"{name}.parquet", table=name)
+    return {name: len(frame) for name, frame in tables.items()}
+
+
+def _import_parquet(folder: Path, to: Path, *, columns: Columns) -> dict[str, int]:
+    """Copy the tables, batch by batch, since a log may be larger than memory."""
+    found, rows = find_tables(folder, columns=columns), {}
+    with arriving(to) as incoming:
+        _mark(incoming, "parquet")
+        for name, files in found.items():
+            path = incoming / f"{name}.parquet"
+            if name in LOG_TABLES:
+                path = incoming / name / "imported.parquet"
+                path.parent.mkdir()
+            rows[name] = copy_table(name, files, path, columns=columns)
+        _check_catalogue(rows["catalogue"], "parquet")
+        if "judgements" not in found and not (to / "judgements.parquet").exists():
+            rows["judgements"] = write_stream(
+                [], incoming / "judgements.parquet", table="judgements"
+            )
+    return rows
+
+
+def _check_catalogue(rows: int, kind: str) -> None:
+    if not rows:
         raise BadInput(f"the catalogue of source {kind} is empty; there is nothing to search")
-    _mark(to, kind)
-    # The requests come last, since only they make the rest of a log count.
-    for name in sorted(tables, key=lambda name: name == "requests"):
-        path = to / name / "imported.parquet" if name in LOG_TABLES else to / f"{name}.parquet"
-        _put(tables[name], path, table=name)
-    return {name: len(rows) for name, rows in tables.items()}
 
 
 def _claim(folder: Path, kind: str) -> None:
@@ -75,14 +98,8 @@ def _claim(folder: Path, kind: str) -> None:
 
 
 def _mark(folder: Path, kind: str) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"format_version": 1, "kind": kind}) + "\n"
-        (folder / _MARK).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise PlaceUnusable(
-            f"cannot write to {folder}: {error.strerror}; free or change it"
-        ) from error
+    text = json.dumps({"format_version": 1, "kind": kind}) + "\n"
+    (folder / _MARK).write_text(text, encoding="utf-8")
 
 
 def append_log(source: Path, tag: str, tables: dict[str, pd.DataFrame]) -> None:
@@ -109,20 +126,15 @@ def _put(rows: pd.DataFrame, path: Path, *, table: str) -> None:
 
 def last_request(source: Path) -> datetime | None:
     """The time of the youngest logged request; None where there is no log yet."""
-    files = log_files(source, "requests")
-    if not files:
-        return None
-    latest = max(pq.read_table(f, columns=["ts"])["ts"].to_pandas().max() for f in files)
-    return None if pd.isna(latest) else latest.to_pydatetime()
-
-
-def log_files(source: Path, table: str) -> Sequence[Path]:
-    """The files of one log table, oldest name first."""
-    return sorted((source / table).glob("*.parquet"))
+    settle(source)
+    files = part_files(source / "requests")
+    times = [pc.max(pq.read_table(f, columns=["ts"])["ts"]).as_py() for f in newest(files)]
+    return max((time for time in times if time is not None), default=None)
 
 
 def read_catalogue(source: Path) -> pd.DataFrame:
     """The documents; raises BadInput where nothing was imported yet, or nothing but the header."""
+    settle(source)
     path = source / "catalogue.parquet"
     if not path.exists():
         raise BadInput(f"{path} is missing; import a source first: perennial import apidocs")
@@ -137,6 +149,7 @@ def read_catalogue(source: Path) -> pd.DataFrame:
 
 def read_truth(source: Path) -> pd.DataFrame:
     """(query, doc_id, grade): what simulated people want. Not part of any snapshot."""
+    settle(source)
     path = source / "truth.parquet"
     if not path.exists():
         raise BadInput(

@@ -20,6 +20,7 @@ from perennial.data.schema import TABLES
 from perennial.model.digest import directory_digest, file_digest
 from perennial.release.caching.materialise import materialise
 from perennial.release.stores.local import LocalStore
+from perennial.verbs.freezing.queries import Rare
 from perennial.verbs.snapshot import SnapshotInfo
 
 WINDOW = {"snapshot": {"window_days": 3, "click_window_seconds": 7200}}
@@ -288,6 +289,13 @@ def test_labels_of_queries_that_redaction_makes_one_keep_the_higher_grade(runnin
 def test_what_was_redacted_is_said_with_its_counts_and_nothing_where_nothing_was():
     now = datetime(2026, 1, 5, tzinfo=UTC)
     found = {"requests": {"email": 2, "card": 0}, "judgements": {"email": 1, "ip": 1}}
-    info = SnapshotInfo("sha256:0", "rel-1", {}, found, {}, now, now)
+    none = Rare(queries=0, requests=0)
+    info = SnapshotInfo("sha256:0", "rel-1", {}, found, {}, none, "keyed", now, now)
     assert info.made_anonymous == "Redacted in queries: 3 email, 1 ip"
     assert replace(info, redacted={}).made_anonymous == ""
+    assert info.left_out == ""
+    left = replace(info, dropped={"requests": 2, "judgements": 0}, rare=Rare(3, 1_004)).left_out
+    assert left == (
+        "2 requests are left out: they are about documents that the catalogue no longer has. "
+        "3 queries of 1,004 requests are left out: too few sessions asked them"
+    )
