@@ -8,6 +8,9 @@ PerennialError               exit code 1
 │   ├── ParamsInvalid        2   params.yaml
 │   ├── TableInvalid         2   a table breaks its promises
 │   └── PlaceUnusable        2   a folder is missing, read-only or full
+├── Interrupted             75   stopped on its way by its surroundings; run again to continue
+│   ├── TrainingInterrupted 75   a signal asked it to stop; its checkpoint is written
+│   └── TeamBroke           75   another process of the same training ended
 └── IntegrityError           3   stored bytes are not what their manifest says
     └── EncoderMismatch      3   vectors of one encoder would be searched with another
 
@@ -49,6 +52,20 @@ class TableInvalid(BadInput):
 
 class PlaceUnusable(BadInput):
     """A folder is missing, read-only or full."""
+
+
+class Interrupted(PerennialError):
+    """Stopped on its way by its surroundings; the same command continues."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: trying again may help
+
+
+class TrainingInterrupted(Interrupted):
+    """A signal asked training to stop; its checkpoint is written."""
+
+
+class TeamBroke(Interrupted):
+    """Another process of the same training ended or does not answer."""
 
 
 class IntegrityError(PerennialError):

@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from tokenizers import Tokenizer
 
 from perennial.model.examples import Examples
+from perennial.model.loss import BatchHardTriplet
 from perennial.model.static import write_static
 from perennial.model.tokenizer import train_tokenizer
 from perennial.model.train import Trained, fine_tune
@@ -65,7 +66,7 @@ def train(model: Trainable, **changes: Any) -> Trained:
         "held_triplets": np.empty(0, dtype=np.int64),
         "replay": None,
         "replay_size": 0,
-        "margin": 0.3,
+        "loss": BatchHardTriplet(0.3),
         "epochs": 2,
         "batch_size": 16,
         "hard_negatives": 2,

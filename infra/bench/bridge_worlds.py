@@ -16,6 +16,7 @@ from perennial.data.sources.beir import read_beir
 from perennial.data.split import is_held_out
 from perennial.model.encoder import load_encoder
 from perennial.model.examples import pairs
+from perennial.model.loss import BatchHardTriplet
 from perennial.model.static import read_static
 from perennial.model.train import fine_tune, pick_device
 from perennial.model.trainable import TrainableStatic
@@ -156,7 +157,7 @@ def _retrained(text: Text, first: Path, directory: Path, params: Params) -> Path
         held_triplets=np.empty(0, dtype=np.int64),
         replay=None,
         replay_size=0,
-        margin=section.margin,
+        loss=BatchHardTriplet(section.margin),
         epochs=section.epochs,
         batch_size=section.batch_queries,
         hard_negatives=0,

@@ -1,6 +1,6 @@
 """What a training run learns from: texts, and which of them belong together."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,7 @@ class Batch:
     documents: np.ndarray  # (n,)
     positive: np.ndarray  # (b,) position in `documents`
     known: np.ndarray  # (b, n) bool
+    given: np.ndarray  # (b, n) bool, mined as a negative of that very query
 
 
 def pairs(queries: list[str], documents: list[str]) -> Examples:
@@ -43,31 +44,24 @@ def pairs(queries: list[str], documents: list[str]) -> Examples:
     return Examples(queries, documents, rows, rows, np.empty((len(rows), 0), dtype=np.int64), known)
 
 
-def epoch_batches(
+def training_batch(
     examples: Examples,
-    *,
-    size: int,
+    triplets: np.ndarray,
     hard_negatives: int,
-    rows: np.ndarray,
-    seed: int,
-    epoch: int,
-    lesson: Lesson | None = None,
-) -> Iterator[Batch]:
-    """The ceil(len(rows) / size) batches of one epoch, each of `rows` in one of them.
-
-    A function of (seed, epoch) alone.
-    """
-    order = rows[np.random.default_rng([seed, epoch]).permutation(len(rows))]
-    for number, start in enumerate(range(0, len(order), size)):
-        chosen = order[start : start + size]
-        generator = np.random.default_rng([seed, epoch, number])
-        negatives = examples.negatives[chosen]
-        if lesson is None or examples.origins is None:
-            picked = _pick(negatives, hard_negatives, generator)
-        else:
-            origins = examples.origins[chosen]
-            picked = pick_by_lesson(negatives, origins, hard_negatives, lesson, generator)
-        yield make_batch(examples, chosen, picked)
+    lesson: Lesson | None,
+    *,
+    seed: Sequence[int],
+) -> Batch:
+    """The batch of some triplets, with `hard_negatives` of each one's mined negatives, drawn as
+    the lesson says; a function of the seed."""
+    generator = np.random.default_rng(seed)
+    negatives = examples.negatives[triplets]
+    if lesson is None or examples.origins is None:
+        picked = _pick(negatives, hard_negatives, generator)
+    else:
+        origins = examples.origins[triplets]
+        picked = pick_by_lesson(negatives, origins, hard_negatives, lesson, generator)
+    return make_batch(examples, triplets, picked)
 
 
 def sample_batch(examples: Examples, *, size: int, seed: int, step: int) -> Batch:
@@ -87,6 +81,7 @@ def make_batch(examples: Examples, triplets: np.ndarray, negatives: np.ndarray) 
         documents=documents,
         positive=np.searchsorted(documents, positive),
         known=examples.known[queries][:, documents].toarray() != 0,
+        given=_given(examples.negatives[triplets], documents),
     )
 
 
@@ -94,3 +89,13 @@ def _pick(negatives: np.ndarray, count: int, generator: np.random.Generator) -> 
     if negatives.shape[1] > count:
         negatives = generator.permuted(negatives, axis=1)[:, :count]
     return np.unique(negatives[negatives >= 0])
+
+
+def _given(negatives: np.ndarray, documents: np.ndarray) -> np.ndarray:
+    """(b, m) mined rows, -1 for none, to the (b, n) mask of those that are among the documents."""
+    given = np.zeros((len(negatives), len(documents)), dtype=bool)
+    place = np.searchsorted(documents, negatives)
+    inside = documents[np.minimum(place, len(documents) - 1)] == negatives
+    query, column = np.nonzero(inside)
+    given[query, place[query, column]] = True
+    return given

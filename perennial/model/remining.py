@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 
 from perennial.model.examples import Examples
+from perennial.model.passes import forward
+from perennial.model.shelf import Shelf
+from perennial.model.team import Team
 from perennial.model.trainable import Trainable
-
-_BLOCK = 256  # texts embedded at once
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,21 @@ class Remining:
 
 
 @torch.no_grad()
-def mined_anew(model: Trainable, texts: tuple[Any, Any], remining: Remining) -> Examples:
-    """The triplets with the negatives that the weights of now find; `texts` are all prepared."""
+def mined_anew(
+    model: Trainable, shelf: Shelf, name: str, remining: Remining, *, team: Team
+) -> Examples:
+    """The triplets with the negatives that the weights of now find; they are the set `name`."""
     was_learning = model.module.training
-    model.module.eval()
-    vectors = [
-        _embed(model, texts[side], count)
-        for side, count in enumerate(
-            (len(remining.examples.queries), len(remining.examples.documents))
+    model.module.eval()  # nothing is dropped
+    queries, documents = (
+        forward(model, shelf.tokens, rows, team=team, is_cached=True, seed=[0])[0]
+        for rows in (
+            shelf.queries(name, np.arange(len(remining.examples.queries))),
+            shelf.documents(name, np.arange(len(remining.examples.documents))),
         )
-    ]
+    )
     model.module.train(was_learning)
-    negatives, origins = remining.mine(vectors[0], vectors[1])
+    negatives, origins = remining.mine(_array(queries), _array(documents))
     return replace(remining.examples, negatives=negatives, origins=origins)
 
 
@@ -73,6 +76,5 @@ def new_share(before: np.ndarray, after: np.ndarray) -> float:
     return round(float((~np.isin(new, old)).mean()), 6) if len(new) else 0.0
 
 
-def _embed(model: Trainable, texts: Any, count: int) -> np.ndarray:
-    parts = np.array_split(np.arange(count), max(1, -(-count // _BLOCK)))
-    return np.concatenate([model.embed(texts, part).float().cpu().numpy() for part in parts])
+def _array(vectors: torch.Tensor) -> np.ndarray:
+    return vectors.detach().float().cpu().numpy()

@@ -1,6 +1,7 @@
 """The training loop, top to bottom: batch, loss, step, checkpoint; validation, best, early stop."""
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,27 +10,55 @@ from typing import Any
 import numpy as np
 import torch
 
-from perennial.errors import TrainingStopped
+from perennial.errors import TrainingInterrupted, TrainingStopped
 from perennial.model.checkpoint import load_checkpoint, save_checkpoint
 from perennial.model.curriculum import Lesson, lesson_of
-from perennial.model.examples import Batch, Examples, epoch_batches, sample_batch
-from perennial.model.loss import batch_hard_triplet
+from perennial.model.examples import Examples, sample_batch, training_batch
+from perennial.model.health import (
+    Spread,
+    refuse_collapse,
+    refuse_explosion,
+    refuse_nonsense,
+    spread,
+)
+from perennial.model.loss import Loss
+from perennial.model.objective import objective
+from perennial.model.passes import forward
+from perennial.model.pieces import padding_share
+from perennial.model.plan import epoch_plan
 from perennial.model.remining import Remining, mined_anew, negatives_of, new_share
+from perennial.model.shelf import Shelf, parted
+from perennial.model.team import ALONE, Team
 from perennial.model.trainable import Trainable
 from perennial.model.validation import validate
+
+_LOOK_EVERY = 10  # steps; the spectrum of 256 vectors takes milliseconds
 
 
 @dataclass(frozen=True)
 class Step:
-    """One optimizer step; `validation` (MRR@10) stands on the last step of an epoch only."""
+    """One optimizer step; `validation` (MRR@10) stands on the last step of an epoch only.
+
+    The documents' spread stands on every tenth step.
+    """
 
     step: int
     epoch: int
     loss: float
-    active: float  # share of triplets that still violate the margin
+    active: float  # share of what the loss compared that still teaches
     gradient_norm: float
     learning_rate: float
     validation: float | None = None
+    spread: Spread | None = None
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What a step cost, which no result depends on."""
+
+    seconds: float
+    tokens_per_second: float
+    padding_share: float
 
 
 @dataclass(frozen=True)
@@ -54,7 +83,7 @@ def fine_tune(
     held_triplets: np.ndarray,
     replay: Examples | None,
     replay_size: int,
-    margin: float,
+    loss: Loss,
     epochs: int,
     batch_size: int,
     hard_negatives: int,
@@ -67,113 +96,145 @@ def fine_tune(
     checkpoint: Path | None,
     curriculum: Sequence[Lesson] = (),
     remining: Remining | None = None,
-    report: Callable[[Step, int], None] = lambda step, total: None,
+    dimensions: Sequence[int] = (),
+    is_cached: bool = False,
+    clip_norm: float = math.inf,
+    min_rank_share: float = 0.0,
+    max_norm_growth: float = math.inf,
+    team: Team = ALONE,
+    should_stop: Callable[[], bool] = lambda: False,
+    report: Callable[[Step, int, Pace | None], None] = lambda step, total, pace: None,
 ) -> Trained:
     """Teach `model` the examples, in place; `report` hears each step and the number of all.
 
     `held_triplets` are rows of `examples` kept for validation. Each batch is joined by
     `replay_size` triplets of `replay`, against forgetting. `remining` gives later epochs other
-    negatives; validation ranks the documents of `examples`, always the same. A killed run that is
-    called again with the same arguments continues from `checkpoint` and, on the CPU, ends with the
-    same bytes.
-    Raises TrainingStopped where there is nothing to learn from, or the loss is no number.
+    negatives; validation ranks the documents of `examples`, always the same. `dimensions` are
+    widths at which the vectors, cut, must serve as well (objective.py).
+    A killed run that is called again with the same arguments continues from `checkpoint` and, on
+    the CPU, ends with the same bytes; so does one that `should_stop` ended, which raises
+    TrainingInterrupted. `team` shares the work and gets the same weights on every process.
+    Raises TrainingStopped where there is nothing to learn from, or the encoder falls ill.
     """
-    torch.manual_seed(seed)
     rows = np.setdiff1d(np.arange(len(examples.query)), held_triplets)
     if len(rows) < 2:
         raise TrainingStopped(
             f"{len(rows)} triplets are left to train on after the validation split; collect more "
             "clicks, or lower judge.min_examinations or train.validation_share"
         )
-    texts = model.prepare(examples.queries), model.prepare(examples.documents)
-    taught, taught_texts = examples, texts
+    sets = {"examples": examples}
+    if replay is not None and replay_size >= 2:
+        sets["replay"] = replay
     if remining is not None:
-        every_text = (
-            model.prepare(remining.examples.queries),
-            model.prepare(remining.examples.documents),
-        )
-    if replay is not None:
-        replay_texts = model.prepare(replay.queries), model.prepare(replay.documents)
+        sets["remined"] = remining.examples
+    shelf = Shelf(model, sets)
+    plans = [
+        epoch_plan(rows, examples.query, size=batch_size, seed=seed, epoch=epoch)
+        for epoch in range(epochs)
+    ]
+    total = sum(len(plan) for plan in plans)
 
-    steps_per_epoch = math.ceil(len(rows) / batch_size)
-    total = epochs * steps_per_epoch
+    learner = torch.nn.ModuleList([model.module])
+    if isinstance(loss, torch.nn.Module):
+        learner.append(loss)  # some learn, too
     optimizer = torch.optim.AdamW(
-        [p for p in model.module.parameters() if p.requires_grad],
+        [p for p in learner.parameters() if p.requires_grad],
         lr=learning_rate,
         weight_decay=weight_decay,
     )
-    best = {name: value.detach().clone() for name, value in model.module.state_dict().items()}
+    best, taught = _weights(model), "examples"
     history: list[Step] = []
     remined: list[tuple[int, float]] = []
     mined: dict[str, torch.Tensor] = {}
     if checkpoint and (
-        restored := load_checkpoint(checkpoint, module=model.module, optimizer=optimizer)
+        restored := load_checkpoint(checkpoint, module=learner, optimizer=optimizer)
     ):
         best, progress, mined = restored
-        history = [Step(**row) for row in progress["history"]]
+        history = [_read_step(row) for row in progress["history"]]
         remined = [(epoch, share) for epoch, share in progress["remined"]]
         if remining is not None and mined:
-            taught, taught_texts = remining.examples_with(mined), every_text
+            taught, sets["remined"] = "remined", remining.examples_with(mined)
     for past in history:
-        report(past, total)
+        report(past, total, None)
 
-    for epoch in range(len(history) // steps_per_epoch, epochs):
-        if _patience_is_over(history, patience):
+    def save() -> None:
+        if checkpoint and team.is_first:
+            save_checkpoint(
+                checkpoint,
+                module=learner,
+                best=best,
+                optimizer=optimizer,
+                progress={"history": [asdict(each) for each in history], "remined": remined},
+                mined=mined,
+            )
+
+    model.module.train()
+    for epoch, plan in enumerate(plans):
+        begun = sum(len(earlier) for earlier in plans[:epoch])
+        if len(history) >= begun + len(plan):
+            continue  # done before the kill
+        if _patience_is_over(history, patience) or _nothing_teaches(history, epoch):
             break
-        if remining and remining.is_due(epoch) and len(history) == epoch * steps_per_epoch:
-            before = taught if mined else remining.examples
-            taught, taught_texts = mined_anew(model, every_text, remining), every_text
-            remined.append((epoch, new_share(before.negatives, taught.negatives)))
-            mined = negatives_of(taught)
-        batches = epoch_batches(
-            taught,
-            size=batch_size,
-            hard_negatives=hard_negatives,
-            rows=rows,
-            seed=seed,
-            epoch=epoch,
-            lesson=lesson_of(curriculum, epoch),
-        )
-        for number, batch in enumerate(batches):
-            step = epoch * steps_per_epoch + number
+        if remining is not None and remining.is_due(epoch) and len(history) == begun:
+            before = sets["remined"].negatives
+            sets["remined"] = mined_anew(model, shelf, "remined", remining, team=team)
+            taught, mined = "remined", negatives_of(sets["remined"])
+            remined.append((epoch, new_share(before, sets["remined"].negatives)))
+        lesson = lesson_of(curriculum, epoch)
+        for number, chosen in enumerate(plan):
+            step = begun + number
             if step < len(history):
-                continue  # done before the kill
+                continue
+            started = time.perf_counter()
+            draw = [seed, epoch, number]
+            batch = training_batch(sets[taught], chosen, hard_negatives, lesson, seed=draw)
+            parts = [(taught, batch)]
+            if "replay" in sets:
+                remembered = sample_batch(sets["replay"], size=replay_size, seed=seed, step=step)
+                parts.append(("replay", remembered))
             rate = learning_rate * _schedule(step, total=total, warmup=warmup_share)
             for group in optimizer.param_groups:
                 group["lr"] = rate
 
-            loss, active = _loss(model, taught_texts, batch, margin=margin)
-            if replay is not None and replay_size >= 2:
-                remembered = sample_batch(replay, size=replay_size, seed=seed, step=step)
-                loss = loss + _loss(model, replay_texts, remembered, margin=margin)[0]
+            # To vectors; the loss over all of them; and from its gradient at them to the weights.
+            texts = shelf.rows(parts)
+            vectors, back = forward(
+                model, shelf.tokens, texts, team=team, is_cached=is_cached, seed=[seed, step]
+            )
+            value, active = objective(
+                loss, vectors, parts, dimensions=dimensions, progress=step / total
+            )
             optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            norm = torch.nn.utils.clip_grad_norm_(model.module.parameters(), math.inf)
-            value = loss.item()  # on a GPU this waits for the step
+            torch.autograd.backward(value)
+            assert vectors.grad is not None
+            back(vectors.grad)
+            is_stopping = team.sum_gradients(model.module, flag=should_stop())
+            norm = torch.nn.utils.clip_grad_norm_(learner.parameters(), clip_norm).item()
             optimizer.step()
-            if not (math.isfinite(value) and math.isfinite(norm.item()) and _is_finite(model)):
-                raise TrainingStopped(
-                    f"the weights became NaN or Inf at step {step} (loss {value}, gradient norm "
-                    f"{norm.item()}); lower the learning_rate and run again; the champion serves on"
-                )
+            refuse_nonsense(learner, loss=value.item(), norm=norm, step=step)
 
-            validation = None
-            if number == steps_per_epoch - 1 and len(held_triplets):
-                validation = validate(model, texts, examples, held_triplets)
+            validation, looked = None, None
+            if number == len(plan) - 1 and len(held_triplets):
+                validation = validate(model, shelf, "examples", examples, held_triplets, team=team)
                 if validation > max(_validations(history), default=-1.0):
-                    best = {n: v.detach().clone() for n, v in model.module.state_dict().items()}
-            history.append(Step(step, epoch, value, active.item(), norm.item(), rate, validation))
-            report(history[-1], total)
-            if checkpoint and (len(history) % checkpoint_steps == 0 or validation is not None):
-                save_checkpoint(
-                    checkpoint,
-                    module=model.module,
-                    best=best,
-                    optimizer=optimizer,
-                    progress={"history": [asdict(s) for s in history], "remined": remined},
-                    mined=mined,
+                    best = _weights(model)
+            if step % _LOOK_EVERY == 0 and len(chosen) == len(plans[0][0]):
+                looked = spread(parted(vectors.detach(), parts)[0][1])
+            history.append(
+                Step(step, epoch, value.item(), active.item(), norm, rate, validation, looked)
+            )
+            report(history[-1], total, _pace(model.lengths(shelf.tokens)[texts], started, model))
+            refuse_explosion([s.gradient_norm for s in history[-40:]], max_growth=max_norm_growth)
+            refuse_collapse(looked, history[0].spread, min_share=min_rank_share, step=step)
+            if len(history) % checkpoint_steps == 0 or validation is not None or is_stopping:
+                save()
+            if is_stopping:
+                raise TrainingInterrupted(
+                    f"training was asked to stop after step {step + 1} of {total}; run again to "
+                    "continue there"
                 )
 
+    model.module.eval()
     scores = _validations(history)  # one per epoch
     if not scores:
         return Trained(history[-1].epoch, None, tuple(history), tuple(remined))
@@ -181,17 +242,8 @@ def fine_tune(
     return Trained(scores.index(max(scores)), max(scores), tuple(history), tuple(remined))
 
 
-def _loss(
-    model: Trainable, texts: tuple[Any, Any], batch: Batch, *, margin: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    queries = model.embed(texts[0], batch.queries)
-    return batch_hard_triplet(
-        queries,
-        model.embed(texts[1], batch.documents),
-        positive=torch.from_numpy(batch.positive).to(queries.device),
-        known=torch.from_numpy(batch.known).to(queries.device),
-        margin=margin,
-    )
+def _weights(model: Trainable) -> dict[str, torch.Tensor]:
+    return {name: value.detach().clone() for name, value in model.module.state_dict().items()}
 
 
 def _schedule(step: int, *, total: int, warmup: float) -> float:
@@ -205,11 +257,29 @@ def _patience_is_over(history: list[Step], patience: int) -> bool:
     return len(scores) > patience and max(scores[-patience:]) <= max(scores[:-patience])
 
 
-def _is_finite(model: Trainable) -> bool:
-    # A sum is NaN or Inf where a part is, and costs a tenth of looking at each.
-    sums = [p.detach().sum(dtype=torch.float32) for p in model.module.parameters()]
-    return math.isfinite(torch.stack(sums).sum().item())
+def _nothing_teaches(history: list[Step], epoch: int) -> bool:
+    """Whether no step of the last epoch had anything to teach; raises where the first had not."""
+    last = [step for step in history if step.epoch == epoch - 1]
+    if not last or any(step.active > 0 for step in last):
+        return False
+    if epoch > 1:
+        return True
+    raise TrainingStopped(
+        "no triplet of the first epoch teaches: every positive is nearer than its negatives by "
+        "more than the margin; raise train.margin, mine harder negatives "
+        "(mine.max_positive_share), or leave the champion as it is"
+    )
 
 
 def _validations(history: list[Step]) -> list[float]:
     return [step.validation for step in history if step.validation is not None]
+
+
+def _read_step(row: dict[str, Any]) -> Step:
+    seen = row.pop("spread")
+    return Step(**row, spread=seen and Spread(**seen))
+
+
+def _pace(lengths: np.ndarray, started: float, model: Trainable) -> Pace:
+    seconds = time.perf_counter() - started
+    return Pace(seconds, int(lengths.sum()) / seconds, padding_share(lengths, model.cut(lengths)))

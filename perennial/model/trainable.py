@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 
 from perennial.model.layout import is_static
 from perennial.model.static import read_static, tokenize, write_static
+from perennial.model.transformer import TrainableTransformer
 
 
 class Trainable(Protocol):
@@ -22,7 +23,13 @@ class Trainable(Protocol):
         """What learns."""
 
     def prepare(self, texts: Sequence[str]) -> Any:
-        """Tokenise a list of texts once; the answer is only ever given back to `embed`."""
+        """Tokenise a list of texts once; the answer is only ever given back to this encoder."""
+
+    def lengths(self, texts: Any) -> np.ndarray:
+        """(n,) tokens of each prepared text."""
+
+    def cut(self, lengths: np.ndarray) -> list[np.ndarray]:
+        """(n,) token counts to the positions that are forwarded together."""
 
     def embed(self, texts: Any, rows: np.ndarray) -> torch.Tensor:
         """Rows of prepared texts to (n, d) unit vectors, with gradient."""
@@ -52,6 +59,14 @@ class TrainableStatic:
         """(token ids of all texts in a row, offsets)."""
         return tokenize(self._tokenizer, texts)
 
+    def lengths(self, texts: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        """(n,) tokens of each prepared text."""
+        return np.diff(texts[1])
+
+    def cut(self, lengths: np.ndarray) -> list[np.ndarray]:
+        """All at once: a mean pads nothing and keeps no activations."""
+        return [np.arange(len(lengths))]
+
     def embed(self, texts: tuple[np.ndarray, np.ndarray], rows: np.ndarray) -> torch.Tensor:
         """Rows of prepared texts to (n, d) unit vectors, with gradient."""
         ids, offsets = texts
@@ -69,40 +84,22 @@ class TrainableStatic:
         write_static(directory, self._tokenizer, vectors, max_tokens=self._max_tokens)
 
 
-class TrainableTransformer:
-    """Any other allowed SentenceTransformer."""
+def load_trainable(
+    directory: Path,
+    *,
+    max_tokens: int,
+    device: torch.device,
+    budget: int = 16_384,
+    precision: torch.dtype = torch.float32,
+) -> Trainable:
+    """The encoder of a directory, ready to learn.
 
-    def __init__(self, directory: Path, *, max_tokens: int, device: torch.device) -> None:
-        from sentence_transformers import SentenceTransformer
-
-        self._model = SentenceTransformer(
-            str(directory), trust_remote_code=False, local_files_only=True, device=str(device)
-        )
-        self._model.max_seq_length = min(self._model.max_seq_length or max_tokens, max_tokens)
-        self._device = device
-        self.module = cast(nn.Module, self._model)
-
-    def prepare(self, texts: Sequence[str]) -> list[str]:
-        """The texts as they are: its tokenizer pads per batch."""
-        return list(texts)
-
-    def embed(self, texts: list[str], rows: np.ndarray) -> torch.Tensor:
-        """Rows of prepared texts to (n, d) unit vectors, with gradient."""
-        features = self._model.preprocess([texts[row] for row in rows])
-        on_device = {
-            key: value.to(self._device) if isinstance(value, torch.Tensor) else value
-            for key, value in features.items()
-        }
-        return normalize(self._model(on_device)["sentence_embedding"], dim=1, eps=1e-6)
-
-    def save(self, directory: Path) -> None:
-        """Write the SentenceTransformer directory, without its generated model card."""
-        self._model.save(str(directory), create_model_card=False, safe_serialization=True)
-
-
-def load_trainable(directory: Path, *, max_tokens: int, device: torch.device) -> Trainable:
-    """The encoder of a directory, ready to learn."""
+    A transformer forwards at most `budget` tokens at once, padding included, its products in
+    `precision`; a static encoder needs neither.
+    """
     if is_static(directory):
         tokenizer, vectors = read_static(directory)
         return TrainableStatic(tokenizer, vectors, max_tokens=max_tokens, device=device)
-    return TrainableTransformer(directory, max_tokens=max_tokens, device=device)
+    return TrainableTransformer(
+        directory, max_tokens=max_tokens, device=device, budget=budget, precision=precision
+    )

@@ -5,8 +5,9 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,9 @@ from perennial.errors import TableInvalid
 from perennial.model.curriculum import Lesson
 from perennial.model.digest import directory_digest, file_digest
 from perennial.model.examples import Examples, pairs
-from perennial.model.train import Step, Trained, fine_tune, pick_device
+from perennial.model.health import Spread
+from perennial.model.loss import BatchHardTriplet
+from perennial.model.train import Pace, Step, Trained, fine_tune, pick_device
 from perennial.model.trainable import load_trainable
 from perennial.params import Params
 from perennial.stages.shell import main, write_json
@@ -63,7 +66,7 @@ def run(workspace: Workspace, params: Params) -> None:
             held_triplets=np.flatnonzero(validation),
             replay=pairs(sentences, rests) if sentences else None,
             replay_size=round(replayed),
-            margin=section.margin,
+            loss=BatchHardTriplet(section.margin),
             epochs=section.epochs,
             batch_size=section.batch_queries,
             hard_negatives=section.hard_negatives,
@@ -160,15 +163,23 @@ def fingerprint(workspace: Workspace, params: Params) -> str:
 
 def write_curve(path: Path, trained: Trained) -> None:
     """One row per step, for `dvc plots show` and the report."""
-    frame = pd.DataFrame([vars(step) for step in trained.history])
+    frame = pd.DataFrame([_flat(step) for step in trained.history])
     frame.to_csv(path, index=False, float_format="%.8g", lineterminator="\n")
 
 
-def _reporter(stream: TextIO) -> Callable[[Step, int], None]:
+def _flat(step: Step) -> dict[str, Any]:
+    """A step as one row, the spread's numbers among the others; None where nobody looked."""
+    row = asdict(step)
+    seen = row.pop("spread")
+    return row | (seen or dict.fromkeys(f.name for f in fields(Spread)))
+
+
+def _reporter(stream: TextIO) -> Callable[[Step, int, Pace | None], None]:
     """Append each step to the progress file, and draw a bar where somebody looks."""
 
-    def report(step: Step, total: int) -> None:
-        stream.write(json.dumps({**vars(step), "total": total}) + "\n")
+    def report(step: Step, total: int, pace: Pace | None) -> None:
+        row = {**_flat(step), **(asdict(pace) if pace else {}), "total": total}
+        stream.write(json.dumps(row) + "\n")
         stream.flush()
         if sys.stderr.isatty() or step.validation is not None:
             done = "#" * (24 * (step.step + 1) // total)

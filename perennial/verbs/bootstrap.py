@@ -112,6 +112,7 @@ def train_first_encoder(
 ) -> None:
     """Write a static encoder: random vectors weighted by idf, taught by the catalogue itself."""
     from perennial.model.examples import pairs
+    from perennial.model.loss import BatchHardTriplet
     from perennial.model.static import tokenize
     from perennial.model.tokenizer import train_tokenizer
     from perennial.model.train import fine_tune, pick_device
@@ -133,7 +134,7 @@ def train_first_encoder(
             held_triplets=np.empty(0, dtype=np.int64),
             replay=None,
             replay_size=0,
-            margin=margin,
+            loss=BatchHardTriplet(margin),
             epochs=epochs,
             batch_size=batch_queries,
             hard_negatives=0,

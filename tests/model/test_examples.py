@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from perennial.model.examples import Batch, Examples, epoch_batches, pairs, sample_batch
+from perennial.model.examples import Batch, Examples, pairs, sample_batch, training_batch
+from perennial.model.plan import epoch_plan
 
 
 def draw(seed: int, triplets: int) -> Examples:
@@ -27,12 +28,17 @@ def draw(seed: int, triplets: int) -> Examples:
 
 
 def collect(examples: Examples, rows: np.ndarray, **changes: int) -> list[Batch]:
-    settings = {"size": 4, "hard_negatives": 2, "seed": 1, "epoch": 0} | changes
-    return list(epoch_batches(examples, rows=rows, **settings))
+    given = {"size": 4, "hard_negatives": 2, "seed": 1, "epoch": 0} | changes
+    seed, epoch, count = given["seed"], given["epoch"], given["hard_negatives"]
+    plan = epoch_plan(rows, examples.query, size=given["size"], seed=seed, epoch=epoch)
+    return [
+        training_batch(examples, chosen, count, None, seed=[seed, epoch, number])
+        for number, chosen in enumerate(plan)
+    ]
 
 
 def same(one: list[Batch], two: list[Batch]) -> bool:
-    fields = ("queries", "documents", "positive", "known")
+    fields = ("queries", "documents", "positive", "known", "given")
     return len(one) == len(two) and all(
         np.array_equal(getattr(a, f), getattr(b, f))
         for a, b in zip(one, two, strict=True)
@@ -51,10 +57,11 @@ def test_an_epoch_holds_every_asked_triplet_once(
     total = len(examples.query)
     rows = np.array(data.draw(st.lists(st.integers(0, total - 1), min_size=1, unique=True)))
     batches = collect(examples, rows, size=size, hard_negatives=hard_negatives)
-    assert len(batches) == -(-len(rows) // size)
+    assert len(batches) >= -(-len(rows) // size)
     seen: Counter[tuple[int, int]] = Counter()
     for batch in batches:
         assert 1 <= len(batch.queries) <= size
+        assert len(set(batch.queries.tolist())) == len(batch.queries)
         assert len(set(batch.documents.tolist())) == len(batch.documents)
         assert batch.documents.min() >= 0  # the padding is no document
         assert len(batch.documents) <= len(batch.queries) * (1 + hard_negatives)
@@ -63,6 +70,7 @@ def test_an_epoch_holds_every_asked_triplet_once(
         known = examples.known.toarray()[np.ix_(batch.queries, batch.documents)] != 0
         assert np.array_equal(batch.known, known)
         assert batch.known[np.arange(len(batch.queries)), batch.positive].all()
+        assert not (batch.given & batch.known).any()
     assert seen == Counter(
         zip(examples.query[rows].tolist(), examples.positive[rows].tolist(), strict=True)
     )
@@ -110,3 +118,12 @@ def test_a_sample_is_a_function_of_seed_and_step() -> None:
     assert same(draws[:1], draws[1:2]) and not same(draws[:1], draws[2:])
     assert len(set(draws[0].queries.tolist())) == 8
     assert len(sample_batch(examples, size=500, seed=1, step=1).queries) == 50
+
+
+def test_a_batch_tells_whose_negative_a_document_is() -> None:
+    examples = draw(3, 30)
+    for batch in collect(examples, np.arange(30), hard_negatives=5):
+        for query, mined, wanted in zip(batch.queries, batch.given, batch.positive, strict=True):
+            owners = (examples.query == query) & (examples.positive == batch.documents[wanted])
+            own = set(examples.negatives[owners].ravel().tolist())
+            assert set(batch.documents[mined].tolist()) == own & set(batch.documents.tolist())

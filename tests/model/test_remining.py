@@ -123,7 +123,7 @@ def test_a_run_that_was_stopped_anywhere_continues_to_the_same_bytes(
     class Killed(Exception):
         pass
 
-    def kill(step: Any, total: int) -> None:
+    def kill(step: Any, total: int, pace: object) -> None:
         if step.step == last:
             raise Killed
 
@@ -151,7 +151,7 @@ from test_remining import load, taught
 root = Path(sys.argv[1])
 model = load(root / "encoder")
 
-def report(step, total):
+def report(step, total, pace):
     with (root / "steps").open("a") as stream:
         stream.write(f"{step.step}\\n")
     time.sleep(0.02)

@@ -19,7 +19,9 @@ from tiny_encoder import HELD, static_model, things, tokenizer, train, write_enc
 from perennial.errors import PlaceUnusable, TrainingStopped
 from perennial.model.checkpoint import load_checkpoint, save_checkpoint
 from perennial.model.digest import directory_digest, file_digest
-from perennial.model.examples import pairs
+from perennial.model.examples import Examples, pairs
+from perennial.model.shelf import Shelf
+from perennial.model.team import ALONE
 from perennial.model.train import Step
 from perennial.model.trainable import Trainable, load_trainable
 from perennial.model.validation import validate
@@ -34,11 +36,15 @@ def load(encoder: Path) -> Trainable:
     return load_trainable(encoder, max_tokens=32, device=torch.device("cpu"))
 
 
+def mean_reciprocal_rank(model: Trainable, examples: Examples, held: np.ndarray) -> float:
+    shelf = Shelf(model, {"these": examples})
+    return validate(model, shelf, "these", examples, held, team=ALONE)
+
+
 def reciprocal_rank(model: Trainable) -> float:
     """Over all queries, whether they taught or not."""
     examples = things()
-    texts = model.prepare(examples.queries), model.prepare(examples.documents)
-    return validate(model, texts, examples, np.arange(len(examples.query)))
+    return mean_reciprocal_rank(model, examples, np.arange(len(examples.query)))
 
 
 def test_training_brings_queries_to_their_documents(encoder: Path) -> None:
@@ -54,7 +60,10 @@ def test_training_brings_queries_to_their_documents(encoder: Path) -> None:
 def test_every_step_is_reported_in_order_with_the_number_of_all(encoder: Path) -> None:
     heard: list[tuple[Step, int]] = []
     trained = train(
-        load(encoder), epochs=3, held=HELD, report=lambda step, total: heard.append((step, total))
+        load(encoder),
+        epochs=3,
+        held=HELD,
+        report=lambda step, total, pace: heard.append((step, total)),
     )
     steps = [step for step, _ in heard]
     assert tuple(steps) == trained.history
@@ -78,8 +87,7 @@ def test_the_weights_of_the_best_epoch_come_out(encoder: Path) -> None:
     assert trained.best_epoch == scores.index(max(scores))
     assert trained.best_validation == max(scores)
     examples = things()
-    texts = model.prepare(examples.queries), model.prepare(examples.documents)
-    assert validate(model, texts, examples, HELD) == max(scores)
+    assert mean_reciprocal_rank(model, examples, HELD) == max(scores)
 
 
 def test_training_stops_when_it_no_longer_gains(encoder: Path) -> None:
@@ -150,7 +158,7 @@ def test_a_run_that_was_stopped_continues_to_the_same_bytes(encoder: Path, tmp_p
     class Killed(Exception):
         pass
 
-    def kill(step: Step, total: int) -> None:
+    def kill(step: Step, total: int, pace: object) -> None:
         if step.step == 9:
             raise Killed
 
@@ -163,7 +171,7 @@ def test_a_run_that_was_stopped_continues_to_the_same_bytes(encoder: Path, tmp_p
         epochs=4,
         held=HELD,
         checkpoint=tmp_path / "c.safetensors",
-        report=lambda step, total: heard.append(step),
+        report=lambda step, total, pace: heard.append(step),
     )
     assert found == wanted and tuple(heard) == wanted.history
     whole.save(tmp_path / "one")
@@ -243,7 +251,7 @@ from perennial.model.trainable import load_trainable
 root = Path(sys.argv[1])
 model = load_trainable(root / "encoder", max_tokens=32, device=torch.device("cpu"))
 
-def report(step, total):
+def report(step, total, pace):
     with (root / "steps").open("a") as stream:
         stream.write(f"{step.step}\\n")
     time.sleep(0.02)
@@ -294,6 +302,12 @@ class Fixed:
     def prepare(self, texts: Any) -> Any:
         return list(texts)
 
+    def lengths(self, texts: Any) -> np.ndarray:
+        return np.ones(len(texts), dtype=np.int64)
+
+    def cut(self, lengths: np.ndarray) -> list[np.ndarray]:
+        return [np.arange(len(lengths))]
+
     def embed(self, texts: Any, rows: np.ndarray) -> torch.Tensor:
         return torch.tensor([self.vectors[texts[row]] for row in rows])
 
@@ -313,7 +327,7 @@ def score(documents: list[list[float]], *, known: list[int]) -> float:
         known=type(examples.known)(mask),
     )
     model = Fixed({"q": [1.0, 0.0]} | {f"d{i}": d for i, d in enumerate(documents)})
-    return validate(model, (["q"], examples.documents), examples, np.array([0]))
+    return mean_reciprocal_rank(model, examples, np.array([0]))
 
 
 def test_validation_is_the_reciprocal_rank_among_all_documents() -> None:

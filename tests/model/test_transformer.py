@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_encoder import HELD, things, tokenizer, train
-from tokenizers import Tokenizer
-from tokenizers.processors import TemplateProcessing
+from tiny_bert import DIMENSION
+from tiny_encoder import HELD, things, train
 
 from perennial.errors import BadInput
 from perennial.model.digest import directory_digest
@@ -18,43 +17,11 @@ from perennial.model.layout import UNSAFE_SUFFIXES
 from perennial.model.trainable import TrainableTransformer, load_trainable
 
 pytestmark = pytest.mark.slow
-DIMENSION = 16
 
 
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The SentenceTransformer directory of a BERT with one layer, 16 wide."""
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-    root = tmp_path_factory.mktemp("bert")
-    trained = Tokenizer.from_str(tokenizer().to_str())
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    trained.add_special_tokens(special)
-    trained.post_processor = TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        special_tokens=[(name, trained.token_to_id(name)) for name in special[2:]],
-    )
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=trained, pad_token="[PAD]", unk_token="[UNK]", model_max_length=64
-    )
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(fast),
-        hidden_size=DIMENSION,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=64,
-    )
-    BertModel(config).save_pretrained(root / "bert")
-    fast.save_pretrained(root / "bert")
-    model = SentenceTransformer(
-        modules=[Transformer(str(root / "bert")), Pooling(DIMENSION)], device="cpu"
-    )
-    model.save(str(root / "encoder"), create_model_card=False, safe_serialization=True)
-    return root / "encoder"
+@pytest.fixture
+def directory(tiny_bert: Path) -> Path:
+    return tiny_bert
 
 
 def load(directory: Path) -> TrainableTransformer:
@@ -93,7 +60,7 @@ def test_a_run_that_was_stopped_continues_to_the_same_weights(
     whole, again = load(directory), load(directory)
     wanted = train(whole, epochs=2, learning_rate=0.003)
 
-    def stop(step: object, total: int) -> None:
+    def stop(step: object, total: int, pace: object) -> None:
         if len(seen) == 6:
             raise KeyboardInterrupt
         seen.append(step)

@@ -1,0 +1,53 @@
+"""A batch's way through the encoder and back: in pieces, on one process or shared by several.
+
+The loss sees all vectors of a batch at once and needs no graph behind them; the graphs live one
+piece at a time. With gradient caching (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch
+Size under Memory Limited Setup") a piece is forwarded twice, and memory no longer grows with the
+batch; without it all graphs wait for the gradient. Both give the same gradient.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from perennial.model.team import Team
+from perennial.model.trainable import Trainable
+
+
+def forward(
+    model: Trainable, tokens: Any, rows: np.ndarray, *, team: Team, is_cached: bool, seed: list[int]
+) -> tuple[torch.Tensor, Callable[[torch.Tensor], None]]:
+    """Rows of prepared texts to (n, d) unit vectors that are a leaf, and the way back.
+
+    Every process gets all n vectors and has embedded its share of them. The way back takes the
+    gradient at the vectors, equal on every process, to this process's share of the weights'.
+    Dropout is a function of (seed, process, piece): a piece forwarded again drops the same.
+    """
+    lengths = model.lengths(tokens)[rows]
+    shares = team.shares(lengths)
+    own = shares[team.rank]
+    cuts = [own[cut] for cut in model.cut(lengths[own])]
+
+    def embed(number: int) -> torch.Tensor:
+        torch.manual_seed(_number([*seed, team.rank, number]))
+        return model.embed(tokens, rows[cuts[number]])
+
+    with torch.set_grad_enabled(not is_cached):
+        graphs: list[torch.Tensor | None] = [embed(number) for number in range(len(cuts))]
+    vectors = team.gather([graph.detach() for graph in graphs if graph is not None], cuts, shares)
+    if is_cached:
+        graphs = [None] * len(cuts)
+
+    def back(gradient: torch.Tensor) -> None:
+        for number, cut in enumerate(cuts):
+            graph, graphs[number] = graphs[number], None  # so that it is freed behind us
+            at = torch.from_numpy(cut).to(gradient.device)
+            torch.autograd.backward(embed(number) if graph is None else graph, gradient[at])
+
+    return vectors.requires_grad_(), back
+
+
+def _number(seed: list[int]) -> int:
+    return int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -1,0 +1,87 @@
+"""A transformer that learns: tokenised once, forwarded by like length, in bfloat16 if asked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import normalize
+
+from perennial.model.pieces import pieces
+
+_CHUNK = 4096  # texts tokenised at a time: the tokenizer pads each chunk to its longest
+
+
+@dataclass(frozen=True)
+class TokenRows:
+    """What a tokenizer says of n texts, without padding: per key all values in a row."""
+
+    values: dict[str, np.ndarray]
+    offsets: np.ndarray  # (n + 1,)
+
+
+class TrainableTransformer:
+    """Any allowed SentenceTransformer that is not static."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        max_tokens: int,
+        device: torch.device,
+        budget: int = 16_384,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        self._model = SentenceTransformer(
+            str(directory), trust_remote_code=False, local_files_only=True, device=str(device)
+        )
+        self._model.max_seq_length = min(self._model.max_seq_length or max_tokens, max_tokens)
+        self._padding = int(getattr(self._model.tokenizer, "pad_token_id", 0) or 0)
+        self._device, self._budget, self._precision = device, budget, precision
+        self.module = cast(nn.Module, self._model)
+
+    def prepare(self, texts: Sequence[str]) -> TokenRows:
+        """Tokenise once; the answer keeps no padding."""
+        found: dict[str, list[np.ndarray]] = {}
+        lengths = [np.zeros(1, dtype=np.int64)]
+        for start in range(0, len(texts), _CHUNK):
+            features = self._model.preprocess(list(texts[start : start + _CHUNK]))
+            mask = features["attention_mask"].numpy().astype(bool)
+            lengths.append(mask.sum(axis=1, dtype=np.int64))
+            for key, value in features.items():
+                if isinstance(value, torch.Tensor) and value.shape == mask.shape:
+                    found.setdefault(key, []).append(value.numpy()[mask].astype(np.int32))
+        offsets = np.cumsum(np.concatenate(lengths))
+        return TokenRows({key: np.concatenate(parts) for key, parts in found.items()}, offsets)
+
+    def lengths(self, texts: TokenRows) -> np.ndarray:
+        """(n,) tokens of each prepared text."""
+        return np.diff(texts.offsets)
+
+    def cut(self, lengths: np.ndarray) -> list[np.ndarray]:
+        """(n,) token counts to the positions that are forwarded together."""
+        return pieces(lengths, budget=self._budget)
+
+    def embed(self, texts: TokenRows, rows: np.ndarray) -> torch.Tensor:
+        """Rows of prepared texts to (n, d) unit vectors, with gradient, in one padded forward."""
+        lengths = texts.offsets[rows + 1] - texts.offsets[rows]
+        inside = np.arange(int(lengths.max(initial=1)))[None, :] < lengths[:, None]
+        gather = (texts.offsets[rows][:, None] + np.arange(inside.shape[1]))[inside]
+        features = {}
+        for key, values in texts.values.items():
+            padded = np.full(inside.shape, self._padding if key == "input_ids" else 0, np.int64)
+            padded[inside] = values[gather]
+            features[key] = torch.from_numpy(padded).to(self._device)
+        narrow = self._precision != torch.float32
+        with torch.autocast(self._device.type, self._precision, enabled=narrow):
+            found = self._model(features)["sentence_embedding"]
+        return normalize(found.float() if narrow else found, dim=1, eps=1e-6)
+
+    def save(self, directory: Path) -> None:
+        """Write the SentenceTransformer directory, without its generated model card."""
+        self._model.save(str(directory), create_model_card=False, safe_serialization=True)

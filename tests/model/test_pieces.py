@@ -1,0 +1,34 @@
+"""Forwards of a bounded number of tokens: nothing lost, nothing beyond the budget, little waste."""
+
+import itertools
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perennial.model.pieces import padding_share, pieces
+
+lengths = st.lists(st.integers(0, 300), max_size=60).map(lambda each: np.array(each, dtype=int))
+
+
+@given(lengths, st.integers(1, 1000))
+def test_every_text_goes_forward_once_within_the_budget(given: np.ndarray, budget: int) -> None:
+    cuts = pieces(given, budget=budget)
+    assert sorted(row for cut in cuts for row in cut.tolist()) == list(range(len(given)))
+    for cut in cuts:
+        assert len(cut) == 1 or len(cut) * given[cut].max() <= budget
+    assert 0.0 <= padding_share(given, cuts) <= 1.0
+
+
+@given(lengths, st.integers(300, 1000))
+def test_texts_of_like_length_go_together(given: np.ndarray, budget: int) -> None:
+    cuts = pieces(given, budget=budget)
+    for longer, shorter in itertools.pairwise(cuts):
+        assert given[longer].min() >= given[shorter].max()
+
+
+def test_the_padding_is_what_a_rectangle_adds() -> None:
+    given = np.array([4, 1, 4, 3])
+    assert padding_share(given, [np.array([0, 2]), np.array([1, 3])]) == 1 - 12 / 14
+    assert padding_share(given, pieces(given, budget=8)) == 1 - 12 / 14
+    assert padding_share(np.array([], dtype=int), []) == 0.0
