@@ -143,6 +143,7 @@ class Train(Section):
     batch_queries: Annotated[int, Field(ge=2)]
     hard_negatives: Annotated[int, Field(ge=0)]
     curriculum: list[Lesson]
+    remine_every: Annotated[int, Field(ge=0)]
     learning_rate: Rate
     warmup_share: Share
     weight_decay: NotNegative

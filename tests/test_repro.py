@@ -110,3 +110,18 @@ def test_metrics_params_and_plots_answer(laptop):
     params.write_text(whole)
     assert "Running stage" not in laptop.dvc("repro"), "the first result comes from the cache"
     assert laptop.run("git", "status", "--porcelain") == ""
+
+
+def test_a_teacher_whose_bytes_changed_runs_mine_again(laptop, tmp_path):
+    params, teacher = laptop.root / "params.yaml", tmp_path / "teacher"
+    whole = params.read_text()
+    shutil.copytree(laptop.root / "snapshot" / "champion" / "encoder", teacher)
+    assert "teacher: snapshot/champion/encoder" in whole
+    params.write_text(whole.replace("teacher: snapshot/champion/encoder", f"teacher: {teacher}"))
+    mine = ("repro", "--single-item", "mine")
+    assert "Running stage 'mine'" in laptop.dvc(*mine)
+    assert "Running stage" not in laptop.dvc(*mine)
+    (teacher / "README.md").write_text("The same teacher, after one more lesson.")
+    assert "Running stage 'mine'" in laptop.dvc(*mine)
+    params.write_text(whole)
+    assert "Running stage" not in laptop.dvc("repro")

@@ -15,32 +15,35 @@ _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 def audit_triplets(
     triplets: pa.Table,
     *,
-    labels: pd.DataFrame,
     twins: pd.DataFrame,
     negatives: int,
+    blind: pa.Table,
+    hidden: pd.DataFrame,
     limits: dict[str, float],
     examples: int,
 ) -> dict[str, Any]:
     """Triplets to counts, scores, examples, and whether each limit holds.
 
-    `labels` are people's judgements (query, doc_id, label), `twins` pairs (positive, doc_id) with
-    nearly the same text. `limits` bounds `duplicates_of_positives`, `short_share` and
-    `relevant_share`.
+    `twins` are pairs (positive, doc_id) with nearly the same text. A document that people call
+    relevant is never mined as a negative, so that how often one would be is measured elsewhere: on
+    the triplets `blind`, mined while the miner knew nothing of the answers `hidden` (query,
+    doc_id). `limits` bounds `duplicates_of_positives`, `short_share`, and `relevant_share`, which
+    is None, and unbounded, where nothing was hidden.
     """
     flat = flat_negatives(triplets)
     positives = triplets.select(["query", "positive"]).to_pandas()
     answers = positives.rename(columns={"positive": "doc_id"})
     twin = positives.merge(twins, on="positive")[["query", "doc_id"]]
     taboo = pd.concat([answers, twin], ignore_index=True).drop_duplicates()
-    judged = flat.merge(labels[["query", "doc_id", "label"]], on=["query", "doc_id"])
-    relevant = int((judged["label"] == "positive").sum())
+    mined_blind = flat_negatives(blind)
+    relevant = len(mined_blind.merge(hidden[["query", "doc_id"]], on=["query", "doc_id"]))
     lengths = pc.list_value_length(triplets["negatives"]).to_numpy()
     by_query = pd.Series(lengths).groupby(positives["query"].to_numpy()).max()
     short = int((by_query < negatives).sum())
-    measured = {
+    measured: dict[str, float | None] = {
         "duplicates_of_positives": len(flat.merge(taboo, on=["query", "doc_id"])),
         "short_share": round(short / max(1, len(by_query)), 6),
-        "relevant_share": round(relevant / max(1, len(judged)), 6),
+        "relevant_share": round(relevant / len(mined_blind), 6) if len(mined_blind) else None,
     }
     return {
         "format_version": 1,
@@ -48,7 +51,8 @@ def audit_triplets(
         "triplets": triplets.num_rows,
         "negatives": {name: int((flat["origin"] == name).sum()) for name in ORIGINS},
         "queries_short": short,
-        "judged_negatives": len(judged),
+        "hidden_answers": len(hidden),
+        "blind_negatives": len(mined_blind),
         "relevant_negatives": relevant,
         **measured,
         "scores": {"positive": _quantiles(triplets["positive_score"].to_numpy())}
@@ -58,8 +62,9 @@ def audit_triplets(
         },
         "examples": triplets.slice(0, examples).to_pylist(),
         "limits": {
-            name: {"limit": limit, "value": measured[name], "holds": measured[name] <= limit}
+            name: {"limit": limit, "value": value, "holds": value <= limit}
             for name, limit in limits.items()
+            if (value := measured[name]) is not None
         },
     }
 

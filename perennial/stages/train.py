@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TextIO
@@ -26,9 +26,11 @@ from perennial.model.digest import directory_digest, file_digest
 from perennial.model.examples import Examples, pairs
 from perennial.model.health import Spread
 from perennial.model.loss import BatchHardTriplet
+from perennial.model.remining import Remining
 from perennial.model.train import Pace, Step, Trained, fine_tune, pick_device
 from perennial.model.trainable import load_trainable
 from perennial.params import Params
+from perennial.stages.remine import remining
 from perennial.stages.shell import main, write_json
 from perennial.workspace import Workspace
 
@@ -86,6 +88,7 @@ def run(workspace: Workspace, params: Params) -> None:
                 )
                 for row in section.curriculum
             ],
+            remining=_remining(workspace, params, triplets, catalogue),
             report=_reporter(stream),
         )
     out = workspace.artifacts("train")
@@ -104,39 +107,62 @@ def run(workspace: Workspace, params: Params) -> None:
             "validation_mrr@10": trained.best_validation,
             "loss": trained.history[-1].loss,
             "active": trained.history[-1].active,
+            # Before which epochs negatives were mined anew, and the share that was not there yet.
+            "remined": {str(epoch + 1): share for epoch, share in trained.remined},
         },
     )
     # It has served its purpose; kept, a forced run would only read it and prove nothing.
     shutil.rmtree(checkpoint.parent)
 
 
-def make_examples(triplets: pd.DataFrame, catalogue: pd.DataFrame) -> Examples:
-    """Triplets of ids to row numbers: of distinct queries, and of the documents they name."""
+def _remining(
+    workspace: Workspace, params: Params, triplets: pd.DataFrame, catalogue: pd.DataFrame
+) -> Remining | None:
+    if not params.train.remine_every:
+        return None
+    doc_ids = catalogue["doc_id"].tolist()
+    return remining(
+        workspace,
+        params.mine,
+        every=params.train.remine_every,
+        examples=make_examples(triplets, catalogue, doc_ids=doc_ids),
+        doc_ids=doc_ids,
+        batch_size=params.index.batch_size,
+    )
+
+
+def make_examples(
+    triplets: pd.DataFrame, catalogue: pd.DataFrame, *, doc_ids: Sequence[str] | None = None
+) -> Examples:
+    """Triplets of ids to row numbers: of distinct queries, and of the documents they name or of
+    `doc_ids`."""
     named = [[n["doc_id"] for n in row] for row in triplets["negatives"]]
-    doc_ids = pd.Index(sorted({*triplets["positive"], *(d for row in named for d in row)}))
+    if doc_ids is None:
+        doc_ids = sorted({*triplets["positive"], *(d for row in named for d in row)})
+    places = pd.Index(doc_ids)
     texts = dict(zip(catalogue["doc_id"], indexed_texts(catalogue), strict=True))
     queries = pd.Index(sorted(triplets["query"].unique()))
     widest = max((len(row) for row in named), default=0)
     negatives = np.full((len(triplets), widest), -1, dtype=np.int64)
     for number, row in enumerate(named):
-        negatives[number, : len(row)] = doc_ids.get_indexer(row)
+        negatives[number, : len(row)] = places.get_indexer(pd.Index(row))
     origins = np.full(negatives.shape, -1, dtype=np.int8)
     for number, listed in enumerate(triplets["negatives"]):
         origins[number, : len(listed)] = [ORIGINS.index(n["origin"]) for n in listed]
     query, positive = (
         queries.get_indexer(triplets["query"]),
-        doc_ids.get_indexer(triplets["positive"]),
+        places.get_indexer(pd.Index(triplets["positive"])),
     )
     # Queries that ask the same share their answers: none of them is a negative of the others.
     keys, key_of = np.unique([content_key(text) for text in queries], return_inverse=True)
     answers = csr_array(
         (np.ones(len(query), dtype=np.int8), (key_of[query], positive)),
-        shape=(len(keys), len(doc_ids)),
+        shape=(len(keys), len(places)),
     )
     known = csr_array(answers[key_of])
     return Examples(
         queries=list(queries),
-        documents=[texts[d] for d in doc_ids],
+        documents=[texts[d] for d in places],
         query=query,
         positive=positive,
         negatives=negatives,
@@ -155,9 +181,16 @@ def fingerprint(workspace: Workspace, params: Params) -> str:
         params.split.model_dump_json(),
         f"torch {torch.__version__} on {pick_device()}",
     ]
+    if params.train.remine_every:
+        parts += [
+            file_digest(workspace.artifacts("mine") / "rules.parquet"),
+            params.mine.model_dump_json(),
+            directory_digest(workspace.root / params.mine.teacher),
+        ]
     package = Path(__file__).parents[1]
-    code = sorted([*package.glob("model/*.py"), *package.glob("data/*.py")])
-    parts += [file_digest(path) for path in [Path(__file__), *code]]
+    rooms = ("model", "data", "index", "stages")
+    code = sorted(path for room in rooms for path in package.glob(f"{room}/*.py"))
+    parts += [file_digest(path) for path in code]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 

@@ -14,15 +14,20 @@ def negative(doc_id: str, origin: str = "ann", score: float | None = 0.5) -> dic
     return {"doc_id": doc_id, "origin": origin, "score": score}
 
 
-def audit(labels: list[tuple[str, str, str]], twins: pd.DataFrame = NONE, *more: str) -> dict:
+def audit(hidden: list[tuple[str, str]], twins: pd.DataFrame = NONE, *more: str) -> dict:
     first = [negative("x"), negative("y", "random", None), *map(negative, more)]
     rows = [("a", "p", 0.9, first), ("a", "q", 0.8, first), ("b", "p", 0.7, [negative("z")])]
     triplets = pa.Table.from_pylist(
         [dict(zip(TRIPLETS.names, row, strict=True)) for row in rows], schema=TRIPLETS
     )
-    judged = pd.DataFrame(labels, columns=["query", "doc_id", "label"], dtype=object)
     return audit_triplets(
-        triplets, labels=judged, twins=twins, negatives=2, limits=LIMITS, examples=1
+        triplets,
+        twins=twins,
+        negatives=2,
+        blind=triplets.slice(0, 2 if hidden else 0),
+        hidden=pd.DataFrame(hidden, columns=["query", "doc_id"], dtype=object),
+        limits=LIMITS,
+        examples=1,
     )
 
 
@@ -40,7 +45,13 @@ def test_a_negative_that_is_an_answer_or_its_twin_is_found() -> None:
     assert "duplicates_of_positives is 1, more than 0" in str(breaches(audit([], twin)))
 
 
-def test_what_people_call_relevant_is_counted_among_what_they_judged() -> None:
-    found = audit([("a", "x", "positive"), ("b", "z", "negative"), ("b", "x", "positive")])
-    assert (found["judged_negatives"], found["relevant_share"]) == (2, 0.5)
+def test_hidden_answers_are_counted_among_what_was_mined_blind() -> None:
+    found = audit([("a", "x"), ("b", "z"), ("b", "x")])
+    assert (found["hidden_answers"], found["blind_negatives"]) == (3, 2)  # only of query a
+    assert (found["relevant_negatives"], found["relevant_share"]) == (1, 0.5)
     assert "relevant_share is 0.5, more than 0.1" in str(breaches(found))
+
+
+def test_where_nothing_was_hidden_nothing_is_measured() -> None:
+    found = audit([])
+    assert found["relevant_share"] is None and "relevant_share" not in found["limits"]

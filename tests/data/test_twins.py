@@ -20,10 +20,10 @@ def triples(text: str) -> set[tuple[str, ...]]:
 
 
 def slow(texts: list[str], wanted: list[int], least: float) -> set[tuple[int, int]]:
-    found = set()
+    found, sets = set(), [triples(text) for text in texts]
     for one in wanted:
-        for other in range(len(texts)):
-            a, b = triples(texts[one]), triples(texts[other])
+        for other, b in enumerate(sets):
+            a = sets[one]
             if one != other and len(a & b) >= least * len(a | b):
                 found.add((one, other))
     return found

@@ -35,6 +35,7 @@ def mined(
     keys: list[str],
     twins: tuple[np.ndarray, np.ndarray],
     is_naive: bool,
+    max_random: int | None = None,
 ) -> Negatives:
     """As the stage mines, or the nearest that were not clicked."""
     known = csr_array(
@@ -60,6 +61,7 @@ def mined(
         search=lambda queries, k: exact_search(queries, chunks_of(documents), k),
         count=MINE.negatives,
         look_at=MINE.neighbours,
+        max_random=max_random,
         max_positive_share=1e9 if is_naive else MINE.max_positive_share,
         seed=MINE.seed,
     )
@@ -88,23 +90,37 @@ def halves(relevant: Pairs, *, seed: int) -> tuple[Pairs, Pairs, np.ndarray]:
 
 def shares(
     asked: np.ndarray, documents: np.ndarray, relevant: Pairs, keys: list[str], texts: list[str]
-) -> tuple[float, float]:
-    """(false negatives of our miner, of the naive one)."""
+) -> tuple[float, float, float]:
+    """(false negatives of our miner, among its mined ones alone, of the naive miner)."""
     clicked, hidden, queries = halves(relevant, seed=7)
     twins = near_duplicates(
         texts, np.unique(clicked.document), min_resemblance=MINE.min_resemblance
     )
     asked = asked[queries]
     chosen = [keys[q] for q in queries.tolist()]
-    careful, plain = (
-        mined(asked, documents, clicked, keys=chosen, twins=twins, is_naive=is_naive)
-        for is_naive in (False, True)
+    careful, alone, plain = (
+        mined(
+            asked,
+            documents,
+            clicked,
+            keys=chosen,
+            twins=twins,
+            is_naive=is_naive,
+            max_random=max_random,
+        )
+        for is_naive, max_random in ((False, None), (False, 0), (True, None))
     )
-    # Random documents are never false, and teach little.
+    # Random documents are seldom false, and teach little: they must not dilute what is measured.
     assert (careful.origins == ORIGINS.index("ann")).sum() > 0.5 * (careful.rows >= 0).sum()
-    ours, naive = (false_share(found, hidden, len(documents)) for found in (careful, plain))
-    print(f"false negatives: {ours:.5f} mined, {naive:.5f} naive, {len(hidden.query)} hidden")
-    return ours, naive
+    assert set(np.unique(alone.origins)) <= {-1, ORIGINS.index("ann")}
+    ours, unmixed, naive = (
+        false_share(found, hidden, len(documents)) for found in (careful, alone, plain)
+    )
+    print(
+        f"false negatives: {ours:.5f} of all, {unmixed:.5f} of the mined, {naive:.5f} naive; "
+        f"{len(hidden.query)} answers hidden, {(alone.rows >= 0).sum()} negatives mined"
+    )
+    return ours, unmixed, naive
 
 
 def test_in_a_small_world_a_third_at_most_of_the_naive_ones_are_false() -> None:
@@ -115,7 +131,7 @@ def test_in_a_small_world_a_third_at_most_of_the_naive_ones_are_false() -> None:
     documents /= np.linalg.norm(documents, axis=1, keepdims=True)
     asked = topics + 0.3 * rng.standard_normal((80, 32))
     asked /= np.linalg.norm(asked, axis=1, keepdims=True)
-    ours, naive = shares(
+    ours, unmixed, naive = shares(
         asked.astype(np.float32),
         documents.astype(np.float32),
         Pairs(topic, np.arange(400)),
@@ -123,7 +139,7 @@ def test_in_a_small_world_a_third_at_most_of_the_naive_ones_are_false() -> None:
         [f"page {i} of its own words {i * 7}" for i in range(400)],
     )
     assert naive > 0.1
-    assert ours <= naive / 3
+    assert max(ours, unmixed) <= naive / 3
 
 
 @pytest.mark.slow
@@ -151,7 +167,7 @@ def test_on_real_texts_a_third_at_most_of_the_naive_ones_are_false(
     )
     encoder = load_encoder(directory)
     documents, asked = encoder.encode(texts), encoder.encode(queries)
-    ours, naive = shares(
+    ours, unmixed, naive = shares(
         asked,
         documents,
         Pairs(
@@ -162,4 +178,4 @@ def test_on_real_texts_a_third_at_most_of_the_naive_ones_are_false(
         texts,
     )
     assert naive > 0
-    assert ours <= naive / 3
+    assert max(ours, unmixed) <= naive / 3

@@ -1,0 +1,49 @@
+"""What the stage mine and the fresh mining of train have in common: the rules of params.mine."""
+
+import numpy as np
+
+from perennial.data.negatives import Negatives, Pairs, Score, Search, mine_negatives
+from perennial.index.exact import chunks_of, exact_search
+from perennial.index.narrow import narrow_search
+from perennial.params import Mine
+
+
+def mine_by(
+    section: Mine,
+    *,
+    asked: np.ndarray,
+    documents: np.ndarray,
+    positives: Pairs,
+    never: Pairs,
+    passed: Pairs,
+    search: Search,
+    score: Score | None,
+) -> Negatives:
+    """Negatives of (q, d) queries among (n, d) documents, as many and as hard as params.mine say.
+
+    `score` judges in place of the vectors, and so ranks anew.
+    """
+    return mine_negatives(
+        asked=asked,
+        documents=documents,
+        positives=positives,
+        never=never,
+        passed=passed,
+        search=search,
+        count=section.negatives,
+        look_at=section.neighbours,
+        skip=section.skip_neighbours,
+        max_log=section.log_negatives,
+        max_random=section.random_negatives,
+        max_positive_share=section.max_positive_share,
+        absolute_margin=section.absolute_margin,
+        seed=section.seed,
+        score=score,
+    )
+
+
+def in_all(vectors: np.ndarray, precision: str) -> Search:
+    """A search among all (n, d) vectors, in the precision of params.mine."""
+    if precision == "bf16":
+        return lambda queries, k: narrow_search(queries, vectors, k)
+    return lambda queries, k: exact_search(queries, chunks_of(vectors), k)
