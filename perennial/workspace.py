@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from perennial.errors import BadInput
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -59,10 +61,15 @@ class Places:
         home = Path(env.get("PERENNIAL_HOME") or "state").absolute()
         store = env.get("PERENNIAL_STORE") or str(home / "store")
         tracking = home / "mlflow" / "mlflow.db"
+        if "://" in (source := env.get("PERENNIAL_SOURCE", "")):
+            raise BadInput(
+                f"PERENNIAL_SOURCE is {source!r}, but a source is a folder; name one, and fill it "
+                f"from the bucket: perennial import parquet --path {source}"
+            )
         return cls(
             home=home,
             store=store if "://" in store else str(Path(store).absolute()),
-            source=Path(env.get("PERENNIAL_SOURCE") or home / "source").absolute(),
+            source=Path(source or home / "source").absolute(),
             runs=Path(env.get("PERENNIAL_RUNS") or home / "runs").absolute(),
             cache=Path(env.get("PERENNIAL_CACHE") or home / "cache").absolute(),
             tracking_uri=env.get("MLFLOW_TRACKING_URI") or f"sqlite:///{tracking}",
@@ -77,6 +84,11 @@ def signing_key() -> bytes | None:
 def session_key() -> bytes | None:
     """PERENNIAL_SESSION_KEY in bytes; None, and a snapshot numbers its sessions, where not set."""
     return os.environ.get("PERENNIAL_SESSION_KEY", "").encode() or None
+
+
+def runtime() -> str:
+    """PERENNIAL_RUNTIME, what embeds queries: `torch`, or `onnx` where releases have a graph."""
+    return os.environ.get("PERENNIAL_RUNTIME") or "torch"
 
 
 def s3_encryption() -> tuple[str | None, str | None]:

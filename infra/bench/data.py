@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from infra.bench import data_judge, data_mine, data_validate, teaching
+from infra.bench import data_judge, data_mine, data_snapshot, data_validate, teaching
 from infra.bench.row import Row, show
 
 
@@ -28,6 +28,7 @@ def main() -> int:
     home.mkdir(parents=True)
     scale = 100 if given.quick else 1
     rows: list[Row] = [
+        *data_snapshot.rows(home / "snapshot", requests=2_000_000 // scale),
         *data_judge.rows(home / "judge", requests=2_000_000 // scale),
         *data_validate.rows(home / "validate", impressions=1_000_000 // scale),
         *data_mine.rows(home / "mine", queries=10_000 // scale, documents=100_000 // scale),

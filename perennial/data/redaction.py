@@ -3,10 +3,6 @@
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
-import pyarrow as pa
 
 KINDS = ("email", "iban", "card", "ip", "phone", "digits")
 
@@ -27,14 +23,6 @@ _PHONE = re.compile(
 _DIGITS = re.compile(r"(?<!\d)(?<!\d\.)\d{9,}")  # a date has eight; decimals are not looked at
 
 
-@dataclass(frozen=True)
-class Redacted:
-    """(n,) queries without personal data, and how many findings of each kind their rows had."""
-
-    queries: pa.Array
-    counts: dict[str, int]
-
-
 def redact(query: str) -> tuple[str, dict[str, int]]:
     """The query with placeholders such as `<email>`, and {kind: findings}; idempotent."""
     found = dict.fromkeys(KINDS, 0)
@@ -44,21 +32,6 @@ def redact(query: str) -> tuple[str, dict[str, int]]:
         for kind, pattern, is_one in _RULES:
             query = pattern.sub(_replacing(kind, is_one, found), query)
     return query, found
-
-
-def redact_rows(queries: pa.ChunkedArray) -> Redacted:
-    """(n,) strings, nulls among them, each distinct one looked at once."""
-    encoded = queries.combine_chunks().dictionary_encode()
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.combine_chunks()
-    results = [redact(query) for query in encoded.dictionary.to_pylist()]
-    rows = np.bincount(encoded.indices.drop_null().to_numpy(), minlength=len(results))
-    counts = {kind: 0 for kind in KINDS}
-    for (_, found), times in zip(results, rows.tolist(), strict=True):
-        for kind, number in found.items():
-            counts[kind] += number * times
-    plain = pa.array([query for query, _ in results], queries.type)
-    return Redacted(plain.take(encoded.indices), counts)
 
 
 def _replacing(

@@ -26,7 +26,10 @@ def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable
     @app.command("import")
     def import_(
         kind: Annotated[str, typer.Argument(help="apidocs, beir or parquet.")],
-        path: Annotated[Path | None, typer.Option(help="The folder, for beir and parquet.")] = None,
+        path: Annotated[
+            str | None,
+            typer.Option(help="The folder, for beir and parquet; or, for parquet, s3://…"),
+        ] = None,
         as_json: Json = False,
     ) -> None:
         """Fill the source folder with a catalogue, labels and, from parquet, a log."""

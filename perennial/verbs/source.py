@@ -19,6 +19,7 @@ from perennial.data.streams import write_stream
 from perennial.data.tables import read_table, write_table
 from perennial.errors import BadInput, PlaceUnusable
 from perennial.verbs.arriving import arriving, settle
+from perennial.verbs.fetching import brought
 
 _MARK = "source.json"
 KINDS = ("apidocs", "beir", "parquet")
@@ -27,7 +28,7 @@ KINDS = ("apidocs", "beir", "parquet")
 def import_source(
     kind: str,
     *,
-    path: Path | None,
+    path: str | Path | None,
     to: Path,
     updated_at: datetime,
     columns: Columns,
@@ -42,13 +43,14 @@ def import_source(
         raise BadInput(f"source {kind} needs a folder: perennial import {kind} --path FOLDER")
     settle(to)
     _claim(to, kind)
-    if kind == "parquet" and path is not None:
-        return _import_parquet(path, to, columns=columns)
+    if kind == "parquet":
+        with brought(str(path), beside=to) as folder:
+            return _import_parquet(folder, to, columns=columns)
     if kind == "apidocs":
         catalogue, truth = read_apidocs(updated_at=updated_at)
     else:
         assert path is not None
-        catalogue, truth = read_beir(path, updated_at=updated_at)
+        catalogue, truth = read_beir(Path(path), updated_at=updated_at)
     _check_catalogue(len(catalogue), kind)
     slices = catalogue.drop_duplicates("doc_id").set_index("doc_id")["slice"]
     held = is_held_out(truth["query"].tolist(), share=held_out_share, salt=salt)

@@ -130,6 +130,17 @@ def test_what_was_left_out_as_rare_is_counted_in_words_and_for_programs(running,
     assert json.loads(run("snapshot", "--json")[1])["rare"] == rare
 
 
+def test_findings_are_counted_as_often_as_they_were_asked_and_written(freeze, world):
+    asked = world.frame("requests")
+    asked.loc[:4, "query"] = "of jo@example.org and 192.168.0.17"
+    asked.loc[5, "query"] = "of al@example.org, jo@example.org"
+    put(freeze, "requests", asked)
+    found = freeze().redacted["requests"]
+    assert {kind: n for kind, n in found.items() if n} == {"email": 7, "ip": 5}
+    rare = freeze(min_query_sessions=2)
+    assert {kind: n for kind, n in rare.redacted["requests"].items() if n} == {"email": 5, "ip": 5}
+
+
 def test_rows_that_share_their_place_and_a_shuffled_log_give_the_same_bytes(freeze, world):
     shown = world.frame("impressions")
     twins = pd.concat([shown, shown.head(500).assign(score=-shown["score"].head(500))])

@@ -23,15 +23,21 @@ def open_store(place: str) -> Store:
     if scheme == "file":
         return LocalStore(Path(rest).absolute())
     if scheme == "s3":
-        bucket, _, prefix = rest.partition("/")
-        if _BUCKET.fullmatch(bucket) is None:
-            raise BadInput(
-                f"the store {place!r} names no bucket; write s3://bucket/prefix, the bucket in "
-                "lower case"
-            )
+        bucket, prefix = bucket_of(place, what="the store")
         sse, kms_key_id = s3_encryption()
-        return S3Store(bucket, prefix.strip("/"), sse=sse, kms_key_id=kms_key_id)
+        return S3Store(bucket, prefix, sse=sse, kms_key_id=kms_key_id)
     raise BadInput(
         f"the store {place!r} is neither a folder nor an address that is understood; write a path, "
         "file:// or s3://bucket/prefix"
     )
+
+
+def bucket_of(place: str, *, what: str) -> tuple[str, str]:
+    """(bucket, prefix) of `s3://bucket/prefix`; raises BadInput for another address."""
+    scheme, _, rest = place.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    if scheme != "s3" or _BUCKET.fullmatch(bucket) is None:
+        raise BadInput(
+            f"{what} {place!r} names no bucket; write s3://bucket/prefix, the bucket in lower case"
+        )
+    return bucket, prefix.strip("/")

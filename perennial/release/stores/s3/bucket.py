@@ -83,9 +83,9 @@ class Bucket:
         assert data is not None
         return data, str(answer["ETag"])
 
-    def get_range(self, key: str, start: int, end: int) -> bytes:
+    def get_range(self, key: str, start: int, end: int, **parameters: Any) -> bytes:
         """The object's bytes from `start` to before `end`."""
-        _, data = self._get(key, None, {"Range": f"bytes={start}-{end - 1}"})
+        _, data = self._get(key, None, {"Range": f"bytes={start}-{end - 1}"} | parameters)
         assert data is not None
         return data
 

@@ -65,7 +65,8 @@ _SENTENCES = {
     "403": _DENIED,
     "ExpiredToken": _SESSION,
     "InvalidToken": _SESSION,
-    "NoSuchBucket": "does not exist: there is no such bucket; make it, or correct PERENNIAL_STORE",
+    "NoSuchBucket": "does not exist: there is no such bucket; make it, or correct PERENNIAL_STORE "
+    "or --path",
     "RequestTimeTooSkewed": "refuses this machine's clock, which is off by minutes; set the clock",
     "PermanentRedirect": _REGION,
     "AuthorizationHeaderMalformed": _REGION,
