@@ -19,9 +19,10 @@ from perennial.release.stores.open import open_store
 from perennial.release.stores.store import Store
 from perennial.verbs.bridging.command import register_bridge
 from perennial.verbs.commands import register
+from perennial.verbs.exporting.command import register_export
 from perennial.verbs.keeping import register_keeping
 from perennial.verbs.moving import register_moving
-from perennial.workspace import Places, signing_key
+from perennial.workspace import Places, runtime, signing_key
 
 app = typer.Typer(
     name="perennial",
@@ -57,7 +58,9 @@ def search(
 
     check_queries([query], k)
     places = Places.from_environment()
-    searcher = Searcher.open(_store(), channel, places.cache, math.inf, signing_key())
+    searcher = Searcher.open(
+        _store(), channel, places.cache, math.inf, signing_key(), runtime=runtime()
+    )
     answer = searcher.search(query, k)
     found = read_excerpts(places.source, [hit.doc_id for hit in answer.hits])
     excerpts = [found.get(hit.doc_id, Excerpt(None, "")) for hit in answer.hits]
@@ -114,6 +117,7 @@ register(app, key=signing_key, who=_who)
 register_moving(app, key=signing_key, who=_who)
 register_keeping(app, key=signing_key, who=_who)
 register_bridge(app, key=signing_key, who=_who)
+register_export(app, key=signing_key, who=_who)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ import numpy as np
 from perennial.errors import BadInput
 from perennial.index.bridge import Bridge, read_bridge
 from perennial.index.index import Index
-from perennial.model.encoder import Encoder, load_encoder
+from perennial.model.encoder import Encoder
 from perennial.release.caching.cache import Fetching, InUse, ReleaseCache, unseen
 from perennial.release.manifests.manifest import Manifest
 from perennial.release.stores.store import Store
 from perennial.serving.parts import check_one_whole, common_rows
+from perennial.serving.runtime import Runtime, answers_alike, open_encoder
 from perennial.serving.warm import first_queries
 
 _FIRST_QUERIES = 4
@@ -86,6 +87,7 @@ def load_release(
     mmap: bool = False,
     asked: Sequence[str] = (),
     progress: Fetching = unseen,
+    runtime: Runtime = "torch",
 ) -> LoadedRelease:
     """Fetch, verify, open, ask it a few queries: its own, or those that were `asked` last.
 
@@ -95,10 +97,10 @@ def load_release(
     cache = ReleaseCache(cache) if isinstance(cache, Path) else cache
     cached = cache.open(store, release_id, key=key, progress=progress)
     manifest, directory = cached.manifest, cached.directory
-    if beside is not None and beside.manifest.encoder.digest == manifest.encoder.digest:
+    if beside is not None and answers_alike(beside.manifest, manifest, runtime=runtime):
         encoder = beside.encoder
     else:
-        encoder = load_encoder(directory / "encoder")
+        encoder = open_encoder(manifest, directory, runtime=runtime)
     bridge = None
     if manifest.bridge is not None:
         bridge = read_bridge(directory / "bridge" / manifest.bridge.map.path)

@@ -13,6 +13,7 @@ from perennial.release.stores.store import Store
 from perennial.serving.follower import Follower
 from perennial.serving.loaded import Answer, LoadedRelease
 from perennial.serving.polling import Poller
+from perennial.serving.runtime import check_runtime
 from perennial.serving.source import Source
 
 _CLOSING_SECONDS = 5.0
@@ -41,6 +42,7 @@ class Searcher:
         key: bytes | None = None,
         *,
         mmap: bool = False,
+        runtime: str = "torch",
         progress: Fetching = unseen,
         clock: Callable[[], float] = time.monotonic,
     ) -> "Searcher":
@@ -48,12 +50,15 @@ class Searcher:
 
         Where the store is away it serves what the channel served last, if that is in the cache
         whole. `poll_seconds=math.inf` leaves it to the caller to `refresh`. With `mmap` the vectors
-        stay on disk, and the memory is the operating system's to give and take.
+        stay on disk, and the memory is the operating system's to give and take. With the runtime
+        `onnx` a transformer's queries need no torch: the release must have its graph.
         """
         if math.isnan(poll_seconds) or poll_seconds < 0:
             raise BadInput(f"poll_seconds is {poll_seconds}; give zero or more")
         asked: deque[str] = deque(maxlen=4)
-        source = Source(store, channel, ReleaseCache(cache), key, mmap, progress)
+        source = Source(
+            store, channel, ReleaseCache(cache), key, mmap, progress, check_runtime(runtime)
+        )
         follower = Follower(source, poll_seconds=poll_seconds, asked=asked, clock=clock)
         return cls(follower, poll_seconds=poll_seconds, asked=asked)
 

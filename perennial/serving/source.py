@@ -16,6 +16,7 @@ from perennial.release.channels.mask import MaskedDocuments
 from perennial.release.manifests.canonical import parse_strictly
 from perennial.release.stores.store import Store
 from perennial.serving.loaded import LoadedRelease, load_release
+from perennial.serving.runtime import Runtime
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class Source:
     key: bytes | None
     mmap: bool
     progress: Fetching
+    runtime: Runtime
 
     def channel(self) -> Channel:
         """The channel as it is now; raises BadInput where it serves nothing, IntegrityError."""
@@ -101,6 +103,7 @@ class Source:
                 mmap=self.mmap,
                 asked=asked,
                 progress=self.progress,
+                runtime=self.runtime,
             )
         mask = channel.mask.digest if channel.mask else None
         return release if mask == release.mask else release.hiding(self._hidden(mask), mask=mask)

@@ -99,6 +99,7 @@ def _settings(manifest: Manifest) -> dict[str, Any]:
         "dimension": manifest.index_dimension,
         "params_digest": manifest.provenance.params_digest,
         "bridge": None if manifest.bridge is None else manifest.bridge.kind,
+        "onnx": None if manifest.onnx is None else manifest.onnx.exporter,
         "catalogue of": manifest.catalogue.watermark,
     }
 

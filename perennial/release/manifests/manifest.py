@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from perennial.errors import BadInput, IntegrityError
+from perennial.errors import BadInput, EncoderMismatch, IntegrityError
 from perennial.model.layout import UNSAFE_SUFFIXES
 from perennial.release.manifests.canonical import (
     canonical_json,
@@ -25,6 +25,7 @@ from perennial.release.manifests.parts import (
     Digest,
     EncoderPart,
     IndexPart,
+    OnnxPart,
     Provenance,
     ReferencesPart,
     ReleaseId,
@@ -37,6 +38,7 @@ class Manifest:
     """One encoder and the index that it made; `release_id` is a digest of all the rest.
 
     With a `bridge` the index is another encoder's, and a map fitted on both spaces stands between.
+    With `onnx` the encoder comes a second time, as a graph that needs no torch.
     """
 
     __pydantic_config__ = STRICT
@@ -53,6 +55,7 @@ class Manifest:
     provenance: Provenance
     signature: str | None
     bridge: BridgePart | None = None
+    onnx: OnnxPart | None = None
 
     @property
     def index_encoder(self) -> str:
@@ -79,6 +82,9 @@ class Manifest:
             yield f"references/{self.references.vectors.path}", self.references.vectors
         if self.bridge is not None:
             yield f"bridge/{self.bridge.map.path}", self.bridge.map
+        if self.onnx is not None:
+            yield f"onnx/{self.onnx.graph.path}", self.onnx.graph
+            yield f"onnx/{self.onnx.tokenizer.path}", self.onnx.tokenizer
 
     def objects(self) -> dict[str, int]:
         """Digest to bytes of every object that the release needs."""
@@ -102,8 +108,9 @@ class Manifest:
 
     def _content(self) -> dict[str, Any]:
         content = asdict(self)
-        if self.bridge is None:  # as it was before there were bridges
-            del content["bridge"]
+        for part in ("bridge", "onnx"):  # as it was before there were any
+            if content[part] is None:
+                del content[part]
         return content
 
 
@@ -139,6 +146,11 @@ def check_consistency(manifest: Manifest) -> None:
     if manifest.bridge is not None and manifest.bridge.index_encoder == made:
         raise IntegrityError(
             f"{what} bridges encoder {made} to itself; publish it without a bridge"
+        )
+    if manifest.onnx is not None and manifest.onnx.encoder != made:
+        raise EncoderMismatch(
+            f"{what} has the ONNX graph of encoder {manifest.onnx.encoder}, but its encoder is "
+            f"{made}; roll back, and export that one: `perennial export onnx`"
         )
     for path, times in Counter(path for path, _ in manifest.files()).items():
         pure = PurePosixPath(path)

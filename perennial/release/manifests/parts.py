@@ -1,4 +1,5 @@
-"""The parts of a manifest: encoder, segments, catalogue, references, bridge, provenance."""
+"""The parts of a manifest: encoder and its ONNX graph, segments, catalogue, references, bridge,
+provenance."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -105,6 +106,23 @@ class BridgePart:
     fitted_on: Count
     recall: RecallPart
     forced: str | None
+
+
+@dataclass(frozen=True)
+class OnnxPart:
+    """The encoder as an ONNX graph, and how far its vectors are from torch's on so many texts.
+
+    A difference is 1 - cosine. What was not shown to be equal is no part of a release.
+    """
+
+    __pydantic_config__ = STRICT
+    encoder: Digest
+    graph: StoredFile
+    tokenizer: StoredFile
+    exporter: str
+    texts: Annotated[int, Field(ge=1_000)]
+    max_difference: Annotated[float, Field(ge=0, le=1e-4)]
+    mean_difference: Annotated[float, Field(ge=0, le=1e-4)]
 
 
 @dataclass(frozen=True)

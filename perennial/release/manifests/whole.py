@@ -6,7 +6,7 @@ from perennial.errors import IntegrityError
 from perennial.release.manifests.manifest import Manifest, read_manifest
 from perennial.release.stores.store import Store, missing_objects
 
-_SERVED = ("encoder/", "index/", "bridge/")
+_SERVED = ("encoder/", "index/", "bridge/", "onnx/")
 _READERS = 8
 
 

@@ -120,6 +120,7 @@ def describe_bridged(
                 recall=recall,
                 forced=forced,
             ),
+            onnx=None,  # it is the parent's encoder's
         ).named()
         manifest = read_manifest(manifest.to_bytes(), release_id=manifest.release_id)
     except (TypeError, IntegrityError) as error:

@@ -1,0 +1,1 @@
+"""`perennial export`: the encoder that serves, in a form that needs no torch."""
