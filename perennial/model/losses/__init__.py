@@ -1,0 +1,1 @@
+"""What training minimises, over one similarity matrix of a batch's queries and documents."""
