@@ -16,12 +16,8 @@ from perennial.index.factory import Factory
 from perennial.index.segment import write_segment
 from perennial.model.digest import text_digest
 from perennial.model.encoder import load_encoder
-from perennial.model.onnx.encoder import OnnxEncoder
-from perennial.model.onnx.graph import export_graph
-from perennial.model.onnx.proof import Proof, proof_texts, prove_equal
-from perennial.release.manifests.manifest import Manifest
-from perennial.release.publishing.exported import publish_exported
-from perennial.release.stores.store import Store
+from perennial.model.onnx.exported import Exported, export_proven
+from perennial.model.onnx.proof import proof_texts
 
 
 def with_other_weights(encoder: Path, to: Path) -> Path:
@@ -41,28 +37,9 @@ def texts() -> list[str]:
     return proof_texts(things().queries, things().documents)
 
 
-def export(encoder: Path, to: Path) -> tuple[str, str, Proof]:
-    """Export into `to`: the encoder's digest, the exporter, the proof."""
-    original = load_encoder(encoder)
-    exporter = export_graph(encoder, to, digest=original.digest)
-    proof = prove_equal(OnnxEncoder(to, digest=original.digest), original, texts())
-    return original.digest, exporter, proof
-
-
-def publish_export(
-    store: Store, parent: Manifest, folder: Path, exported: tuple[str, str, Proof]
-) -> Manifest:
-    """The parent with the graph in `folder`."""
-    digest, exporter, proof = exported
-    return publish_exported(
-        store,
-        parent,
-        folder=folder,
-        encoder_digest=digest,
-        exporter=exporter,
-        proof=proof,
-        created_at=NOON,
-    )
+def export(encoder: Path, to: Path) -> Exported:
+    """Export into `to`, and prove it."""
+    return export_proven(encoder, to, texts=texts(), say=lambda line: None)
 
 
 def write_indexed(root: Path, encoder: Path) -> Folders:

@@ -10,14 +10,15 @@ from damage import flip, overwrite
 from tiny_bridge import publish_bridge
 from tiny_encoder import things
 from tiny_increment import publish_increment
-from tiny_onnx import export, publish_export, with_other_weights, write_indexed
+from tiny_onnx import export, with_other_weights, write_indexed
 from tiny_release import NOON, fast_folder, publish_folders
 
 from perennial.errors import BadInput, EncoderMismatch, IntegrityError
 from perennial.model.digest import file_digest
 from perennial.model.onnx.encoder import OnnxEncoder
 from perennial.release.manifests.manifest import read_manifest
-from perennial.release.publishing.publish import promote
+from perennial.release.publishing.exported import publish_exported
+from perennial.release.publishing.publish import promote, publish
 from perennial.release.stores.local import LocalStore
 from perennial.serving.searcher import Searcher
 
@@ -50,9 +51,7 @@ def folders(bert, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported(bert, tmp_path_factory):
-    """The folder of its graph, and what was exported."""
-    folder = tmp_path_factory.mktemp("exported")
-    return folder, export(bert, folder)
+    return export(bert, tmp_path_factory.mktemp("exported"))
 
 
 @pytest.fixture
@@ -78,7 +77,7 @@ def plain(store):
 @pytest.fixture
 def graphed(store, plain, exported):
     """The same release with its graph, served."""
-    manifest = publish_export(store, plain, *exported)
+    manifest = publish_exported(store, plain, exported, created_at=NOON)
     promote(store, "production", manifest.release_id, **SAID)
     return manifest
 
@@ -152,8 +151,21 @@ def test_a_searcher_keeps_its_release_where_the_next_has_no_graph(store, graphed
 def test_the_graph_of_another_encoder_is_not_published(store, plain, bert, tmp_path):
     other = with_other_weights(bert, tmp_path / "other")
     exported = export(other, tmp_path / "graph")
-    with pytest.raises(EncoderMismatch, match=f"{exported[0]}.*{plain.encoder.digest}"):
-        publish_export(store, plain, tmp_path / "graph", exported)
+    both = f"{exported.encoder_digest}.*{plain.encoder.digest}"
+    with pytest.raises(EncoderMismatch, match=both):
+        publish_exported(store, plain, exported, created_at=NOON)
+
+
+def test_a_whole_release_is_published_with_its_graph(store, folders, exported, tmp_path):
+    whole = {"encoder": folders.encoder, "index": folders.index, "references": folders.references}
+    about = {"catalogue": folders.catalogue, "health": {}, "provenance": {}, "parent": None}
+    made = publish(store, **whole, **about, created_at=NOON, exported=exported)
+    promote(store, "production", made.release_id, **SAID)
+    with Searcher.open(store, "production", tmp_path / "cache", math.inf, runtime="onnx") as ours:
+        assert ours.search(things().queries[0]).release_id == made.release_id
+    stranger = replace(exported, encoder_digest="sha256:" + "2" * 64)
+    with pytest.raises(BadInput, match=f"{stranger.encoder_digest}.*{made.encoder.digest}"):
+        publish(store, **whole, **about, created_at=NOON, exported=stranger)
 
 
 def test_a_manifest_with_the_graph_of_another_encoder_is_refused(graphed):
@@ -165,11 +177,12 @@ def test_a_manifest_with_the_graph_of_another_encoder_is_refused(graphed):
 
 def test_a_graph_of_another_encoder_under_the_right_name_is_refused(store, plain, bert, tmp_path):
     other = with_other_weights(bert, tmp_path / "other")
-    theirs, exporter, proof = export(other, tmp_path / "graph")
-    careless = (plain.encoder.digest, exporter, proof)
-    made = publish_export(store, plain, tmp_path / "graph", careless)
+    theirs = export(other, tmp_path / "graph")
+    careless = replace(theirs, encoder_digest=plain.encoder.digest)
+    made = publish_exported(store, plain, careless, created_at=NOON)
     promote(store, "production", made.release_id, **SAID)
-    with pytest.raises(EncoderMismatch, match=f"{theirs}.*{plain.encoder.digest}"):
+    both = f"{theirs.encoder_digest}.*{plain.encoder.digest}"
+    with pytest.raises(EncoderMismatch, match=both):
         Searcher.open(store, "production", tmp_path / "cache", math.inf, runtime="onnx")
 
 
@@ -177,9 +190,9 @@ def test_a_graph_of_another_encoder_under_the_right_name_is_refused(store, plain
     "change", [{"texts": 999}, {"max_difference": 2e-4}, {"mean_difference": float("nan")}]
 )
 def test_a_graph_that_was_not_proven_is_no_part_of_a_release(store, plain, exported, change):
-    folder, (digest, exporter, proof) = exported
+    unproven = replace(exported, proof=replace(exported.proof, **change))
     with pytest.raises(BadInput):
-        publish_export(store, plain, folder, (digest, exporter, replace(proof, **change)))
+        publish_exported(store, plain, unproven, created_at=NOON)
     assert store.pending() == []
 
 

@@ -11,6 +11,8 @@ from perennial.index.index import Index
 from perennial.model.digest import directory_digest, file_digest
 from perennial.model.encoder import load_encoder
 from perennial.model.layout import read_modules
+from perennial.model.onnx.encoder import GRAPH, TOKENIZER
+from perennial.model.onnx.exported import Exported
 from perennial.release.manifests.canonical import utc_text
 from perennial.release.manifests.folder import index_json
 from perennial.release.manifests.manifest import Manifest, read_manifest
@@ -18,6 +20,7 @@ from perennial.release.manifests.parts import (
     CataloguePart,
     EncoderPart,
     IndexPart,
+    OnnxPart,
     Provenance,
     ReferencesPart,
     SegmentPart,
@@ -35,6 +38,7 @@ def describe(
     provenance: Mapping[str, Any],
     parent: str | None,
     created_at: datetime,
+    exported: Exported | None = None,
 ) -> Manifest:
     """The unsigned manifest of the folders; raises EncoderMismatch or BadInput before any write.
 
@@ -61,6 +65,7 @@ def describe(
             health=dict(health),
             provenance=Provenance(**provenance),
             signature=None,
+            onnx=None if exported is None else onnx_part(exported),
         ).named()
         manifest = read_manifest(manifest.to_bytes(), release_id=manifest.release_id)
     except (TypeError, KeyError, AttributeError, IntegrityError) as error:
@@ -151,6 +156,19 @@ def references_part(references: Path) -> ReferencesPart:
     return ReferencesPart(
         queries=stored(references, "queries.parquet"),
         vectors=stored(references, "vectors.npy"),
+    )
+
+
+def onnx_part(exported: Exported) -> OnnxPart:
+    """The part of an export; reads its files once."""
+    return OnnxPart(
+        encoder=exported.encoder_digest,
+        graph=stored(exported.folder, GRAPH),
+        tokenizer=stored(exported.folder, TOKENIZER),
+        exporter=exported.exporter,
+        texts=exported.proof.texts,
+        max_difference=exported.proof.max_difference,
+        mean_difference=exported.proof.mean_difference,
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from perennial.errors import IntegrityError
+from perennial.model.onnx.exported import Exported
 from perennial.release.channels.moves import (
     promote,
     promote_reindexed,
@@ -41,6 +42,7 @@ def publish(
     parent: str | None,
     created_at: datetime,
     key: bytes | None = None,
+    exported: Exported | None = None,
 ) -> Manifest:
     """Write a pending note, the objects, then the manifest; run again, it is the same release.
 
@@ -55,12 +57,14 @@ def publish(
         provenance=provenance,
         parent=parent,
         created_at=created_at,
+        exported=exported,
     )
     refuse_forgotten(store, manifest.release_id)
     if key is not None:
         manifest = manifest.signed(key)
     announce(store, manifest.release_id, manifest.objects())
     folders = {"encoder": encoder, "index": index, "references": references}
+    folders["onnx"] = None if exported is None else exported.folder
     for path, file in manifest.files():
         folder = folders[path.partition("/")[0]]
         assert folder is not None
