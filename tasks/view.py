@@ -66,11 +66,12 @@ def data(run: Run) -> dict[str, Any]:
         "mined": "mine/audit.json",
         "audited": "audit/summary.json",
     }
-    return {
+    found = {
         name: _rows(path) if path.suffix == ".csv" else json.loads(path.read_text())
         for name, file in files.items()
         if (path := run.workspace.root / "artifacts" / file).exists()
     }
+    return {"snapshot": run.read("snapshot/snapshot.json")} | found
 
 
 def rounds_so_far(run: Run) -> list[dict[str, Any]]:

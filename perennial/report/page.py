@@ -54,7 +54,8 @@ def render(view: ReportView) -> str:
         bars=interval_bars({name: difference[name] for name in words.metrics_of(view.comparison)}),
         plots={name: Markup(inline(svg)) for name, svg in drawn.items() if name not in of_the_log},
         data_plots={name: Markup(inline(svg)) for name, svg in of_the_log.items()},
-        left_out=left_out(view.validate or {}),
+        left_out=left_out(view.validate or {}, view.data.get("snapshot") or {}),
+        redacted=redacted(view.data.get("snapshot") or {}),
         css=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
         canary_bar=_canary_bar(view),
         slowest=max(view.seconds.values(), default=1.0) or 1.0,
@@ -100,12 +101,30 @@ def interval_bars(differences: Mapping[str, Mapping[str, Any]]) -> dict[str, dic
     }
 
 
-def left_out(validate: Mapping[str, Any]) -> list[tuple[str, str, int]]:
-    """(table, reason, rows) of all that validate did not accept."""
-    return [
+def left_out(
+    validate: Mapping[str, Any], snapshot: Mapping[str, Any]
+) -> list[tuple[str, str, int]]:
+    """(table, reason, rows) of all that the snapshot left out and validate did not accept."""
+    deleted = [
+        (table, "about deleted documents", rows)
+        for table, rows in snapshot.get("dropped", {}).items()
+    ]
+    rare = [("requests", "too few sessions asked it", snapshot.get("rare", {}).get("requests", 0))]
+    quarantined = [
         (table, reason, rows)
         for table, reasons in validate.get("quarantined", {}).items()
         for reason, rows in sorted(reasons.items())
+    ]
+    return [row for row in deleted + rare if row[2]] + quarantined
+
+
+def redacted(snapshot: Mapping[str, Any]) -> list[tuple[str, str, int]]:
+    """(table, kind, findings) of the personal data that the snapshot replaced in queries."""
+    return [
+        (table, kind, count)
+        for table, kinds in snapshot.get("redacted", {}).items()
+        for kind, count in sorted(kinds.items())
+        if count
     ]
 
 

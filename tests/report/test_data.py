@@ -36,6 +36,12 @@ DATA = {
         for rank in range(1, 10)
     ]
     + [{"rank": 10, "propensity": None, "low": None, "high": None}],
+    "snapshot": {
+        "dropped": {"requests": 0, "judgements": 4},
+        "rare": {"queries": 5, "requests": 9},
+        "redacted": {"requests": {"email": 12, "ip": 0}, "judgements": {"email": 1}},
+        "sessions": "keyed",
+    },
     "mined": {
         "negatives": {"log": 120, "ann": 800, "random": 80},
         "queries": 100,
@@ -88,5 +94,20 @@ def test_propensities_that_nobody_could_estimate_are_not_drawn():
 
 
 def test_rows_left_out_are_listed_by_table_and_reason():
-    found = left_out({"quarantined": {"requests": {"bot": 3, "ts_missing": 1}, "events": {}}})
-    assert found == [("requests", "bot", 3), ("requests", "ts_missing", 1)]
+    refused = {"quarantined": {"requests": {"bot": 3, "ts_missing": 1}, "events": {}}}
+    assert left_out(refused, DATA["snapshot"]) == [
+        ("judgements", "about deleted documents", 4),
+        ("requests", "too few sessions asked it", 9),
+        ("requests", "bot", 3),
+        ("requests", "ts_missing", 1),
+    ]
+    assert left_out({}, {}) == []
+
+
+def test_personal_data_that_was_replaced_is_counted_and_its_absence_is_said(a_view_with):
+    page = render(a_view_with(data=DATA))
+    assert "12 email in requests, 1 email in judgements; what was found is not in" in page
+    assert "Sessions are hashed with a key." in page
+    clean = DATA["snapshot"] | {"redacted": {"requests": {"email": 0}}, "sessions": "numbered"}
+    page = render(a_view_with(data=DATA | {"snapshot": clean}))
+    assert "none was found" in page and "Sessions are numbered." in page

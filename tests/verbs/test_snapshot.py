@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
@@ -263,6 +264,26 @@ def test_a_snapshot_killed_before_any_rename_or_removal_leaves_the_old_one_or_no
         shutil.copytree(older, tmp_path / name)
     assert take(0) == 0
     assert not list(tmp_path.glob(".snapshot.*")), "what a killed run left"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", ["requests", "impressions", "judgements"])
+def test_a_snapshot_killed_while_it_writes_a_table_leaves_the_old_one(
+    running, snapshot, tmp_path, table
+):
+    snapshot()
+    before = directory_digest(snapshot.place)
+    command = [sys.executable, "-m", "perennial.cli", "snapshot"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    half = tmp_path / ".snapshot.partial" / f"{table}.parquet"
+    while process.poll() is None and not half.exists():
+        time.sleep(0.001)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert directory_digest(snapshot.place) == before
+    snapshot()
+    assert directory_digest(snapshot.place) == before
+    assert not list(tmp_path.glob(".snapshot.*")), "what the killed one left"
 
 
 def test_personal_data_in_queries_is_not_in_a_snapshot_and_is_counted(running, snapshot):
