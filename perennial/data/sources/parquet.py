@@ -48,7 +48,7 @@ def copy_table(table: str, files: Sequence[Path], to: Path, *, columns: Columns)
     """
     try:
         with duckdb.connect() as connection:
-            connection.execute("set timezone = 'UTC'")
+            connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
             query = read_of(connection, table, files, names=columns.get(table, {}))
             return write_stream(connection.sql(query).to_arrow_reader(BATCH_ROWS), to, table=table)
     except (duckdb.Error, pa.ArrowInvalid) as error:

@@ -29,7 +29,7 @@ def frozen_log(source: Path, *, memory_mb: int, spill: Path) -> Iterator[duckdb.
         config={"memory_limit": f"{memory_mb}MB", "temp_directory": str(spill)}
     )
     try:
-        connection.execute("set timezone = 'UTC'")
+        connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
         yield connection
     except duckdb.OutOfMemoryException as error:
         raise PlaceUnusable(
@@ -99,7 +99,7 @@ def stream(
 ) -> Iterator[pa.RecordBatch]:
     """The query's rows in batches; meanwhile the connection may write elsewhere."""
     with connection.cursor() as reading:
-        reading.execute("set timezone = 'UTC'")
+        reading.execute("set timezone = 'UTC'; set enable_progress_bar = false")
         yield from reading.sql(query, params=values).to_arrow_reader(BATCH_ROWS)
 
 
