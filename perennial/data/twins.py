@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 
 _WORD = re.compile(r"\w+")
 _SHINGLE = 3  # words
+_PAIRWISE = 4  # times what a product takes, per sequence, to compare one pair after another
 _PAIRS = 4_000_000  # candidates, or sequences to compare, in memory at once: some 100 MB
 
 
@@ -26,24 +27,51 @@ def near_duplicates(
     """
     shingles = _shingles(texts)
     size = np.diff(shingles.indptr).astype(np.int64)
-    rarest = _rarest(shingles, min_resemblance)
-    having = csr_array(rarest.T)
-    cost = rarest[wanted] @ np.diff(having.indptr).astype(np.int64)
     ones, others = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
+    for a, b, common in _overlaps(shingles, size, wanted, min_resemblance):
+        near = (common >= min_resemblance * (size[a] + size[b] - common)) & (a != b)
+        ones.append(a[near])
+        others.append(b[near])
+    return np.concatenate(ones), np.concatenate(others)
+
+
+Overlaps = Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+
+def _overlaps(
+    shingles: csr_array, size: np.ndarray, wanted: np.ndarray, min_resemblance: float
+) -> Overlaps:
+    """(wanted rows, other rows, sequences in common), of every pair that may be near at least."""
+    rarest = _rarest(shingles, size, min_resemblance)
+    having_rarest, having = csr_array(rarest.T), csr_array(shingles.T)
+    cost = rarest[wanted] @ np.diff(having_rarest.indptr).astype(np.int64)
+    whole = shingles[wanted] @ np.diff(having.indptr).astype(np.int64)
     for part in _within_budget(cost):
         chosen = wanted[part]
-        meeting = csr_array(rarest[chosen] @ having).tocoo()
+        meeting = csr_array(rarest[chosen] @ having_rarest).tocoo()
         one, other = chosen[meeting.row], meeting.col.astype(np.int64)
         smaller, larger = np.minimum(size[one], size[other]), np.maximum(size[one], size[other])
-        maybe = (smaller >= min_resemblance * larger) & (one != other)
+        maybe = smaller >= min_resemblance * larger
         one, other = one[maybe], other[maybe]
-        for few in _within_budget(size[one] + size[other]):
-            a, b = one[few], other[few]
-            common = np.asarray(shingles[a].multiply(shingles[b]).sum(axis=1)).ravel()
-            near = common >= min_resemblance * (size[a] + size[b] - common)
-            ones.append(a[near])
-            others.append(b[near])
-    return np.concatenate(ones), np.concatenate(others)
+        if _PAIRWISE * (size[one] + size[other]).sum() > whole[part].sum():
+            yield from _by_product(shingles, having, chosen, whole[part])
+        else:
+            yield from _by_pair(shingles, size, one, other)
+
+
+def _by_pair(shingles: csr_array, size: np.ndarray, one: np.ndarray, other: np.ndarray) -> Overlaps:
+    for few in _within_budget(size[one] + size[other]):
+        a, b = one[few], other[few]
+        yield a, b, np.asarray(shingles[a].multiply(shingles[b]).sum(axis=1)).ravel()
+
+
+def _by_product(
+    shingles: csr_array, having: csr_array, chosen: np.ndarray, whole: np.ndarray
+) -> Overlaps:
+    """With all texts at once: cheaper where most of them are candidates."""
+    for few in _within_budget(np.minimum(whole, shingles.shape[0])):
+        product = csr_array(shingles[chosen[few]] @ having).tocoo()
+        yield chosen[few][product.row], product.col.astype(np.int64), product.data
 
 
 def _within_budget(cost: np.ndarray) -> Iterator[slice]:
@@ -81,10 +109,9 @@ def _shingles(texts: Sequence[str]) -> csr_array:
     return csr_array((ones, (row, column)), shape=(len(texts), distinct))
 
 
-def _rarest(shingles: csr_array, min_resemblance: float) -> csr_array:
+def _rarest(shingles: csr_array, size: np.ndarray, min_resemblance: float) -> csr_array:
     """Of each text the sequences that so near a twin must share one of, the rarest of all texts."""
     texts, distinct = shingles.shape
-    size = np.diff(shingles.indptr).astype(np.int64)
     owner = np.repeat(np.arange(texts), size)
     often = np.bincount(shingles.indices, minlength=distinct)
     order = np.lexsort((shingles.indices, often[shingles.indices], owner))
