@@ -15,6 +15,7 @@ _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 def audit_triplets(
     triplets: pa.Table,
     *,
+    labels: pd.DataFrame,
     twins: pd.DataFrame,
     negatives: int,
     blind: pa.Table,
@@ -24,17 +25,19 @@ def audit_triplets(
 ) -> dict[str, Any]:
     """Triplets to counts, scores, examples, and whether each limit holds.
 
-    `twins` are pairs (positive, doc_id) with nearly the same text. A document that people call
-    relevant is never mined as a negative, so that how often one would be is measured elsewhere: on
-    the triplets `blind`, mined while the miner knew nothing of the answers `hidden` (query,
-    doc_id). `limits` bounds `duplicates_of_positives`, `short_share`, and `relevant_share`, which
-    is None, and unbounded, where nothing was hidden.
+    `labels` are people's judgements (query, doc_id, label), `twins` pairs (positive, doc_id) with
+    nearly the same text. What people call relevant is never mined, so that how often it would be
+    is measured elsewhere: on the triplets `blind`, mined while the miner knew nothing of the
+    answers `hidden` (query, doc_id). `limits` bounds `duplicates_of_positives`,
+    `relevant_by_label`, `short_share`, and `relevant_share`, which is None, and unbounded, where
+    nothing was hidden.
     """
     flat = flat_negatives(triplets)
     positives = triplets.select(["query", "positive"]).to_pandas()
     answers = positives.rename(columns={"positive": "doc_id"})
     twin = positives.merge(twins, on="positive")[["query", "doc_id"]]
     taboo = pd.concat([answers, twin], ignore_index=True).drop_duplicates()
+    called_relevant = labels[labels["label"] == "positive"][["query", "doc_id"]]
     mined_blind = flat_negatives(blind)
     relevant = len(mined_blind.merge(hidden[["query", "doc_id"]], on=["query", "doc_id"]))
     lengths = pc.list_value_length(triplets["negatives"]).to_numpy()
@@ -42,6 +45,7 @@ def audit_triplets(
     short = int((by_query < negatives).sum())
     measured: dict[str, float | None] = {
         "duplicates_of_positives": len(flat.merge(taboo, on=["query", "doc_id"])),
+        "relevant_by_label": len(flat.merge(called_relevant, on=["query", "doc_id"])),
         "short_share": round(short / max(1, len(by_query)), 6),
         "relevant_share": round(relevant / len(mined_blind), 6) if len(mined_blind) else None,
     }

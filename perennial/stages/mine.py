@@ -96,6 +96,7 @@ def _audit(triplets: pa.Table, miner: Miner, judged: pd.DataFrame) -> dict[str, 
         blind = miner.triplets(questions, miner.never(questions))
     return audit_triplets(
         triplets,
+        labels=judged[judged["source"] == "label"],
         twins=pd.DataFrame(
             {"positive": doc_ids[miner.twins[0]], "doc_id": doc_ids[miner.twins[1]]}
         ),
@@ -104,6 +105,7 @@ def _audit(triplets: pa.Table, miner: Miner, judged: pd.DataFrame) -> dict[str, 
         hidden=hidden,
         limits={
             "duplicates_of_positives": 0,
+            "relevant_by_label": 0,
             "short_share": section.max_short_share,
             "relevant_share": section.max_relevant_share,
         },

@@ -6,7 +6,12 @@ import pyarrow as pa
 from perennial.data.audit import audit_triplets, breaches
 from perennial.data.mine import TRIPLETS
 
-LIMITS = {"duplicates_of_positives": 0.0, "short_share": 0.4, "relevant_share": 0.1}
+LIMITS = {
+    "duplicates_of_positives": 0.0,
+    "relevant_by_label": 0,
+    "short_share": 0.4,
+    "relevant_share": 0.1,
+}
 NONE = pd.DataFrame({"positive": pd.Series(dtype=object), "doc_id": pd.Series(dtype=object)})
 
 
@@ -14,7 +19,12 @@ def negative(doc_id: str, origin: str = "ann", score: float | None = 0.5) -> dic
     return {"doc_id": doc_id, "origin": origin, "score": score}
 
 
-def audit(hidden: list[tuple[str, str]], twins: pd.DataFrame = NONE, *more: str) -> dict:
+def audit(
+    hidden: list[tuple[str, str]],
+    twins: pd.DataFrame = NONE,
+    *more: str,
+    labels: tuple[tuple[str, str, str], ...] = (),
+) -> dict:
     first = [negative("x"), negative("y", "random", None), *map(negative, more)]
     rows = [("a", "p", 0.9, first), ("a", "q", 0.8, first), ("b", "p", 0.7, [negative("z")])]
     triplets = pa.Table.from_pylist(
@@ -22,6 +32,7 @@ def audit(hidden: list[tuple[str, str]], twins: pd.DataFrame = NONE, *more: str)
     )
     return audit_triplets(
         triplets,
+        labels=pd.DataFrame(labels, columns=["query", "doc_id", "label"], dtype=object),
         twins=twins,
         negatives=2,
         blind=triplets.slice(0, 2 if hidden else 0),
@@ -43,6 +54,14 @@ def test_a_negative_that_is_an_answer_or_its_twin_is_found() -> None:
     assert audit([], NONE, "q")["duplicates_of_positives"] == 1
     twin = pd.DataFrame({"positive": ["p"], "doc_id": ["x"]})
     assert "duplicates_of_positives is 1, more than 0" in str(breaches(audit([], twin)))
+
+
+def test_a_negative_that_people_call_relevant_is_found() -> None:
+    found = audit(
+        [], labels=(("a", "x", "positive"), ("b", "z", "negative"), ("b", "x", "positive"))
+    )
+    assert found["relevant_by_label"] == 1
+    assert "relevant_by_label is 1, more than 0" in str(breaches(found))
 
 
 def test_hidden_answers_are_counted_among_what_was_mined_blind() -> None:
