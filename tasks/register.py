@@ -10,6 +10,7 @@ from perennial.quality.decision import Decision
 from perennial.release.publishing.publish import publish
 from perennial.workspace import signing_key
 from tasks.artifacts import as_markdown, show_release
+from tasks.graph import candidate_graph
 from tasks.provenance import provenance
 from tasks.registry import MODEL, register_version
 from tasks.run import Run
@@ -36,6 +37,7 @@ def register(run: Run, decision: Decision) -> str:
             parent=run.champion_id,
             created_at=datetime.fromisoformat(first["published_at"]),
             key=signing_key(),
+            exported=candidate_graph(run),
         )
     client, release_id = tracker(run.places.tracking_uri), manifest.release_id
     client.log_artifacts(run.tracked, str(workspace.artifacts("train") / "encoder"), "encoder")

@@ -1,6 +1,7 @@
 """The search service with the ONNX graph: the same answers without torch, or none at all."""
 
 import math
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -194,6 +195,13 @@ def test_a_graph_that_was_not_proven_is_no_part_of_a_release(store, plain, expor
     with pytest.raises(BadInput):
         publish_exported(store, plain, unproven, created_at=NOON)
     assert store.pending() == []
+
+
+def test_what_changed_after_its_proof_is_not_published(store, plain, exported, tmp_path):
+    changed = replace(exported, folder=shutil.copytree(exported.folder, tmp_path / "changed"))
+    flip(changed.folder / "model.onnx", 2_000)
+    with pytest.raises(BadInput, match=f"{exported.digests[0]}.* were proven equal"):
+        publish_exported(store, plain, changed, created_at=NOON)
 
 
 def test_a_reindex_keeps_the_graph_and_the_searcher_its_session(store, graphed, tmp_path):

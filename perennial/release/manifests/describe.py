@@ -160,11 +160,17 @@ def references_part(references: Path) -> ReferencesPart:
 
 
 def onnx_part(exported: Exported) -> OnnxPart:
-    """The part of an export; reads its files once."""
+    """The part of an export; raises BadInput where its files are no longer what was proven."""
+    graph, tokenizer = (stored(exported.folder, name) for name in (GRAPH, TOKENIZER))
+    if (graph.digest, tokenizer.digest) != exported.digests:
+        raise BadInput(
+            f"{exported.folder} holds {graph.digest} and {tokenizer.digest}, but "
+            f"{' and '.join(exported.digests)} were proven equal to the encoder; export it again"
+        )
     return OnnxPart(
         encoder=exported.encoder_digest,
-        graph=stored(exported.folder, GRAPH),
-        tokenizer=stored(exported.folder, TOKENIZER),
+        graph=graph,
+        tokenizer=tokenizer,
         exporter=exported.exporter,
         texts=exported.proof.texts,
         max_difference=exported.proof.max_difference,
