@@ -48,6 +48,8 @@ def snapshot(params: Path, channel: str, *, fresh: bool) -> Workspace:
         frozen = time.monotonic() - start
         if info.left_out:
             get_run_logger().warning(info.left_out)
+        if info.made_anonymous:
+            get_run_logger().info(info.made_anonymous)
         return info.digest
 
     with in_words(places.runs, places.tracking_uri):

@@ -25,6 +25,7 @@ def frozen_log(source: Path, *, memory_mb: int, spill: Path) -> Iterator[duckdb.
 
     Raises TableInvalid for a damaged file, PlaceUnusable where there is no room.
     """
+    spill.mkdir(mode=0o700)  # what spills is not yet redacted
     connection = duckdb.connect(
         config={"memory_limit": f"{memory_mb}MB", "temp_directory": str(spill)}
     )
