@@ -150,7 +150,7 @@ def test_rows_that_share_their_place_and_a_shuffled_log_give_the_same_bytes(free
     put(freeze, "impressions", twins.sample(frac=1.0, random_state=3))
     for table in ("requests", "events"):
         put(freeze, table, world.frame(table).sample(frac=1.0, random_state=4))
-    freeze(memory_mb=128)
+    freeze(memory_mb=64)
     assert freeze.bytes() == once
 
 
