@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+)
 
 from perennial.errors import ParamsInvalid
 
@@ -19,6 +27,7 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Margin = Annotated[float, Field(gt=0, le=2)]  # no two unit vectors are further apart
+Temperature = Annotated[float, Field(ge=0.001)]  # below it exp(1 / temperature) is beyond float64
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 NotNegative = Annotated[float, Field(ge=0)]
 
@@ -103,7 +112,7 @@ class Mine(Section):
     max_positives: Count
     teacher: Annotated[str, Field(min_length=1)]
     search: Literal["exact", "index"]
-    precision: Literal["float32", "bf16"]
+    precision: Literal["auto", "float32", "bf16"]
     skip_neighbours: Annotated[int, Field(ge=0)]
     neighbours: Count
     negatives: Count
@@ -127,6 +136,30 @@ class Audit(Section):
     memory_mb: Annotated[int, Field(ge=64)]
 
 
+def _kind(value: object) -> str:
+    return "<schedule>" if isinstance(value, Mapping | Section) else "<value>"
+
+
+_KINDS = ("<value>", "<schedule>")  # of what may change during a run; no part of a dotted name
+MiningName = Literal["given", "semi-hard", "batch-hard", "batch-all"]
+
+
+class MiningSwitch(Section):
+    start: MiningName
+    end: MiningName
+    share: Share
+
+
+class MarginRamp(Section):
+    start: Margin
+    end: Margin
+
+
+class TemperatureRamp(Section):
+    start: Temperature
+    end: Temperature
+
+
 class Lesson(Section):
     from_epoch: Annotated[int, Field(ge=0)]
     log: NotNegative
@@ -137,8 +170,22 @@ class Lesson(Section):
 
 
 class Train(Section):
-    loss: Literal["triplet"]
-    margin: Margin
+    base: Annotated[str, Field(min_length=1)]
+    loss: Literal["triplet", "contrastive", "infonce", "supcon", "proxy-nca"]
+    mining: Annotated[
+        Annotated[MiningName, Tag("<value>")] | Annotated[MiningSwitch, Tag("<schedule>")],
+        Discriminator(_kind),
+    ]
+    distance: Literal["cosine", "euclidean"]
+    margin: Annotated[
+        Annotated[Margin, Tag("<value>")] | Annotated[MarginRamp, Tag("<schedule>")],
+        Discriminator(_kind),
+    ]
+    soft_margin: bool
+    temperature: Annotated[
+        Annotated[Temperature, Tag("<value>")] | Annotated[TemperatureRamp, Tag("<schedule>")],
+        Discriminator(_kind),
+    ]
     epochs: Count
     batch_queries: Annotated[int, Field(ge=2)]
     hard_negatives: Annotated[int, Field(ge=0)]
@@ -147,7 +194,16 @@ class Train(Section):
     learning_rate: Rate
     warmup_share: Share
     weight_decay: NotNegative
+    clip_norm: NotNegative
     max_tokens: Count
+    precision: Literal["float32", "bf16"]
+    tokens_per_forward: Count
+    gradient_caching: bool
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None
+    freeze_layers: Annotated[int, Field(ge=0)]
+    dimensions: list[Count]
+    min_rank_share: Share
+    max_norm_growth: Annotated[float, Field(gt=1)]
     validation_share: Annotated[float, Field(ge=0, lt=1)]
     patience: Count
     checkpoint_steps: Count
@@ -312,7 +368,7 @@ def load_params(path: Path) -> Params:
 
 def _complaints(error: ValidationError, raw: dict[str, Any]) -> Iterator[str]:
     for problem in error.errors():
-        name = ".".join(str(part) for part in problem["loc"])
+        name = ".".join(str(part) for part in problem["loc"] if part not in _KINDS)
         if problem["type"] == "extra_forbidden":
             yield f"{name} is not a parameter{_closest(problem['loc'], raw)}; remove or rename it"
         elif problem["type"] == "missing":

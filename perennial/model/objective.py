@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch.nn.functional import normalize
 
-from perennial.model.loss import Loss
-from perennial.model.shelf import Part, parted
+from perennial.model.losses.loss import Loss
+from perennial.model.shelf import Part, Shelf, parted
 
 
 def objective(
@@ -14,6 +14,7 @@ def objective(
     vectors: torch.Tensor,
     parts: Sequence[Part],
     *,
+    shelf: Shelf,
     dimensions: Sequence[int],
     progress: float,
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -25,13 +26,14 @@ def objective(
     values, active = [], None
     for width in (vectors.shape[1], *dimensions):
         cut = vectors if width == vectors.shape[1] else normalize(vectors[:, :width], dim=1)
-        for (_, batch), (queries, documents) in zip(parts, parted(cut, parts), strict=True):
+        for (name, batch), (queries, documents) in zip(parts, parted(cut, parts), strict=True):
             measured = loss(
                 queries,
                 documents,
                 positive=torch.from_numpy(batch.positive).to(vectors.device),
                 known=torch.from_numpy(batch.known).to(vectors.device),
                 given=torch.from_numpy(batch.given).to(vectors.device),
+                names=torch.from_numpy(shelf.names(name, batch.documents)).to(vectors.device),
                 progress=progress,
             )
             values.append(measured.loss)

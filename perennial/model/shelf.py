@@ -21,6 +21,8 @@ class Shelf:
             self._first[name] = len(texts), len(texts) + len(examples.queries)
             texts += [*examples.queries, *examples.documents]
         self.tokens = model.prepare(texts)
+        first = {text: row for row, text in reversed(list(enumerate(texts)))}
+        self._names = np.array([first[text] for text in texts])
 
     def queries(self, name: str, rows: np.ndarray) -> np.ndarray:
         """Rows of a set's queries to rows of all texts."""
@@ -29,6 +31,11 @@ class Shelf:
     def documents(self, name: str, rows: np.ndarray) -> np.ndarray:
         """The same for its documents."""
         return self._first[name][1] + rows
+
+    def names(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Rows of a set's documents to numbers that the same texts share, whatever their set."""
+        names: np.ndarray = self._names[self.documents(name, rows)]
+        return names
 
     def rows(self, parts: Sequence[Part]) -> np.ndarray:
         """Batches to rows of all texts: the first one's queries, its documents, the next one's."""

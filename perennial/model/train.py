@@ -21,10 +21,9 @@ from perennial.model.health import (
     refuse_nonsense,
     spread,
 )
-from perennial.model.loss import Loss
+from perennial.model.losses.loss import Loss
 from perennial.model.objective import objective
 from perennial.model.passes import forward
-from perennial.model.pieces import padding_share
 from perennial.model.plan import epoch_plan
 from perennial.model.remining import Remining, mined_anew, negatives_of, new_share
 from perennial.model.shelf import Shelf, parted
@@ -202,7 +201,7 @@ def fine_tune(
                 model, shelf.tokens, texts, team=team, is_cached=is_cached, seed=[seed, step]
             )
             value, active = objective(
-                loss, vectors, parts, dimensions=dimensions, progress=step / total
+                loss, vectors, parts, shelf=shelf, dimensions=dimensions, progress=step / total
             )
             optimizer.zero_grad()
             torch.autograd.backward(value)
@@ -266,7 +265,7 @@ def _nothing_teaches(history: list[Step], epoch: int) -> bool:
         return True
     raise TrainingStopped(
         "no triplet of the first epoch teaches: every positive is nearer than its negatives by "
-        "more than the margin; raise train.margin, mine harder negatives "
+        "more than the margin; raise train.margin (or train.temperature), mine harder negatives "
         "(mine.max_positive_share), or leave the champion as it is"
     )
 
@@ -282,4 +281,4 @@ def _read_step(row: dict[str, Any]) -> Step:
 
 def _pace(lengths: np.ndarray, started: float, model: Trainable) -> Pace:
     seconds = time.perf_counter() - started
-    return Pace(seconds, int(lengths.sum()) / seconds, padding_share(lengths, model.cut(lengths)))
+    return Pace(seconds, int(lengths.sum()) / seconds, model.padding_share(lengths))

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from torch import nn
 from torch.nn.functional import normalize
 
+from perennial.errors import BadInput
 from perennial.model.layout import is_static
 from perennial.model.static import read_static, tokenize, write_static
 from perennial.model.transformer import TrainableTransformer
@@ -30,6 +31,9 @@ class Trainable(Protocol):
 
     def cut(self, lengths: np.ndarray) -> list[np.ndarray]:
         """(n,) token counts to the positions that are forwarded together."""
+
+    def padding_share(self, lengths: np.ndarray) -> float:
+        """Of all places in the forwards of such texts, those that hold no token."""
 
     def embed(self, texts: Any, rows: np.ndarray) -> torch.Tensor:
         """Rows of prepared texts to (n, d) unit vectors, with gradient."""
@@ -67,6 +71,10 @@ class TrainableStatic:
         """All at once: a mean pads nothing and keeps no activations."""
         return [np.arange(len(lengths))]
 
+    def padding_share(self, lengths: np.ndarray) -> float:
+        """None."""
+        return 0.0
+
     def embed(self, texts: tuple[np.ndarray, np.ndarray], rows: np.ndarray) -> torch.Tensor:
         """Rows of prepared texts to (n, d) unit vectors, with gradient."""
         ids, offsets = texts
@@ -91,15 +99,30 @@ def load_trainable(
     device: torch.device,
     budget: int = 16_384,
     precision: torch.dtype = torch.float32,
+    dropout: float | None = None,
+    freeze_layers: int = 0,
 ) -> Trainable:
     """The encoder of a directory, ready to learn.
 
     A transformer forwards at most `budget` tokens at once, padding included, its products in
-    `precision`; a static encoder needs neither.
+    `precision`; it drops `dropout` of its activations (None: as it was made), and its embeddings
+    and first `freeze_layers` layers stay as they are. A static encoder has none of these; raises
+    BadInput where it, or a transformer of fewer layers, should freeze some.
     """
     if is_static(directory):
+        if freeze_layers:
+            raise BadInput(
+                f"{directory} is a static encoder and has no layers to freeze; set "
+                "train.freeze_layers to 0"
+            )
         tokenizer, vectors = read_static(directory)
         return TrainableStatic(tokenizer, vectors, max_tokens=max_tokens, device=device)
     return TrainableTransformer(
-        directory, max_tokens=max_tokens, device=device, budget=budget, precision=precision
+        directory,
+        max_tokens=max_tokens,
+        device=device,
+        budget=budget,
+        precision=precision,
+        dropout=dropout,
+        freeze_layers=freeze_layers,
     )

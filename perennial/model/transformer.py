@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize
 
-from perennial.model.pieces import pieces
+from perennial.model.layers import freeze, set_dropout
+from perennial.model.pieces import padding_share, pieces
 
 _CHUNK = 4096  # texts tokenised at a time: the tokenizer pads each chunk to its longest
 
@@ -34,6 +35,8 @@ class TrainableTransformer:
         device: torch.device,
         budget: int = 16_384,
         precision: torch.dtype = torch.float32,
+        dropout: float | None = None,
+        freeze_layers: int = 0,
     ) -> None:
         from sentence_transformers import SentenceTransformer
 
@@ -44,6 +47,9 @@ class TrainableTransformer:
         self._padding = int(getattr(self._model.tokenizer, "pad_token_id", 0) or 0)
         self._device, self._budget, self._precision = device, budget, precision
         self.module = cast(nn.Module, self._model)
+        if dropout is not None:
+            set_dropout(self.module, dropout)
+        freeze(self.module, freeze_layers)
 
     def prepare(self, texts: Sequence[str]) -> TokenRows:
         """Tokenise once; the answer keeps no padding."""
@@ -66,6 +72,10 @@ class TrainableTransformer:
     def cut(self, lengths: np.ndarray) -> list[np.ndarray]:
         """(n,) token counts to the positions that are forwarded together."""
         return pieces(lengths, budget=self._budget)
+
+    def padding_share(self, lengths: np.ndarray) -> float:
+        """Of all places in the forwards of such texts, those that hold no token."""
+        return padding_share(lengths, self.cut(lengths))
 
     def embed(self, texts: TokenRows, rows: np.ndarray) -> torch.Tensor:
         """Rows of prepared texts to (n, d) unit vectors, with gradient, in one padded forward."""

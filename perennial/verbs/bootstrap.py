@@ -112,7 +112,8 @@ def train_first_encoder(
 ) -> None:
     """Write a static encoder: random vectors weighted by idf, taught by the catalogue itself."""
     from perennial.model.examples import pairs
-    from perennial.model.loss import BatchHardTriplet
+    from perennial.model.losses.schedule import Fixed
+    from perennial.model.losses.triplet import TripletLoss
     from perennial.model.static import tokenize
     from perennial.model.tokenizer import train_tokenizer
     from perennial.model.train import fine_tune, pick_device
@@ -134,7 +135,7 @@ def train_first_encoder(
             held_triplets=np.empty(0, dtype=np.int64),
             replay=None,
             replay_size=0,
-            loss=BatchHardTriplet(margin),
+            loss=TripletLoss(Fixed(margin)),
             epochs=epochs,
             batch_size=batch_queries,
             hard_negatives=0,

@@ -308,6 +308,9 @@ class Fixed:
     def cut(self, lengths: np.ndarray) -> list[np.ndarray]:
         return [np.arange(len(lengths))]
 
+    def padding_share(self, lengths: np.ndarray) -> float:
+        return 0.0
+
     def embed(self, texts: Any, rows: np.ndarray) -> torch.Tensor:
         return torch.tensor([self.vectors[texts[row]] for row in rows])
 

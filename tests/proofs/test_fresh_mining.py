@@ -24,7 +24,7 @@ from perennial.model.encoder import Encoder, load_encoder
 from perennial.model.remining import Remining, new_share
 from perennial.params import load_params
 from perennial.stages.remine import remining
-from perennial.stages.train import make_examples
+from perennial.stages.examples import make_examples
 from perennial.workspace import Workspace
 
 pytestmark = pytest.mark.slow

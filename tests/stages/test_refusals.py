@@ -8,14 +8,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from small import write_params
+from small import digest_of, write_params
 
 from perennial.data.schema import TABLES
 from perennial.data.split import is_held_out
 from perennial.errors import BadInput, EncoderMismatch, TableInvalid, TrainingStopped
 from perennial.model.digest import directory_digest
 from perennial.params import load_params
-from perennial.stages.train import fingerprint
 
 
 def rewrite(path, change, schema=None):
@@ -89,7 +88,7 @@ def test_train_with_too_few_triplets_stops_itself(workspace, run):
 def test_a_finished_training_keeps_no_checkpoint_and_a_torn_one_is_not_used(workspace, run):
     assert not list(workspace.work("train").rglob("checkpoint*"))
     wanted = directory_digest(workspace.artifacts("train"))
-    own = workspace.work("train") / fingerprint(workspace, load_params(workspace.params))
+    own = workspace.work("train") / digest_of(workspace, load_params(workspace.params))
     own.mkdir()
     (own / "checkpoint.safetensors").write_bytes(b"half of one")
     run("train", workspace.root)
@@ -97,19 +96,19 @@ def test_a_finished_training_keeps_no_checkpoint_and_a_torn_one_is_not_used(work
 
 
 def test_a_checkpoint_is_only_ever_continued_with_the_same_input(workspace, run):
-    seen = {fingerprint(workspace, load_params(workspace.params))}
+    seen = {digest_of(workspace, load_params(workspace.params))}
     for change in ({"train": {"seed": 8}}, {"split": {"salt": "other"}}):
-        seen.add(fingerprint(workspace, write_params(workspace.params, change)))
+        seen.add(digest_of(workspace, write_params(workspace.params, change)))
     params = write_params(workspace.params)
-    assert fingerprint(workspace, params) in seen
+    assert digest_of(workspace, params) in seen
     for path, change in (
         (workspace.artifacts("mine") / "triplets.parquet", {"positive_score": 0.5}),
         (workspace.table("catalogue"), {"title": "new"}),
     ):
         rewrite(path, lambda rows, change=change: [rows[0] | change, *rows[1:]])
-        seen.add(fingerprint(workspace, params))
+        seen.add(digest_of(workspace, params))
     (workspace.champion / "encoder" / "README.md").write_text("another")
-    seen.add(fingerprint(workspace, params))
+    seen.add(digest_of(workspace, params))
     assert len(seen) == 6
 
 

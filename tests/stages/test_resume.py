@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 from conftest import World
-from small import write_params
+from small import digest_of, write_params
 from tiny_encoder import write_encoder
 
 from perennial.params import Params
-from perennial.stages.train import fingerprint
 from perennial.workspace import Workspace
 
 
@@ -28,7 +27,7 @@ def test_the_same_inputs_continue_from_the_same_checkpoint(
 ) -> None:
     workspace, params = inputs
     other = write_params(workspace.params, {"gate": {"min_gain": 0.5}, "index": {"seed": 99}})
-    assert fingerprint(workspace, params) == fingerprint(workspace, other)
+    assert digest_of(workspace, params) == digest_of(workspace, other)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +43,7 @@ def test_other_parameters_have_a_checkpoint_of_their_own(
     inputs: tuple[Workspace, Params], change: dict[str, dict[str, object]]
 ) -> None:
     workspace, params = inputs
-    assert fingerprint(workspace, params) != fingerprint(
+    assert digest_of(workspace, params) != digest_of(
         workspace, write_params(workspace.params, change)
     )
 
@@ -61,7 +60,7 @@ def test_other_bytes_have_a_checkpoint_of_their_own(
     inputs: tuple[Workspace, Params], path: str
 ) -> None:
     workspace, params = inputs
-    before = fingerprint(workspace, params)
+    before = digest_of(workspace, params)
     with (workspace.root / path).open("ab") as stream:
         stream.write(b"\0")
-    assert fingerprint(workspace, params) != before
+    assert digest_of(workspace, params) != before

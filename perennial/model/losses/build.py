@@ -1,5 +1,6 @@
 """A loss by its name."""
 
+from perennial.errors import BadInput
 from perennial.model.losses.contrastive import ContrastiveLoss
 from perennial.model.losses.distance import Cosine, Distance, Euclidean
 from perennial.model.losses.infonce import InfoNCE
@@ -26,8 +27,14 @@ def build_loss(
     soft_margin: bool,
     margin: Schedule[float],
     temperature: Schedule[float],
+    names: int = 0,
+    dimension: int = 0,
 ) -> Loss:
-    """triplet (with mining and margin), contrastive (with margin), infonce, supcon."""
+    """triplet (with mining and margin), contrastive (with margin); infonce, supcon and proxy-nca
+    (with temperature), the last for documents numbered below `names` and vectors of `dimension`.
+
+    Raises BadInput where the library of the proxies is not installed.
+    """
     between = DISTANCES[distance]()
     if name == "triplet":
         return TripletLoss(margin, _minings(mining), between, soft_margin)
@@ -35,8 +42,17 @@ def build_loss(
         return ContrastiveLoss(margin, between)
     if name == "infonce":
         return InfoNCE(temperature, between)
-    assert name == "supcon"
-    return SupervisedContrastive(temperature, between)
+    if name == "supcon":
+        return SupervisedContrastive(temperature, between)
+    assert name == "proxy-nca"
+    try:
+        from perennial.model.losses.proxy import ProxyNCA
+    except ModuleNotFoundError as error:
+        raise BadInput(
+            f"{error.name} is not installed, and train.loss proxy-nca needs it; pip install "
+            "'perennial[proxy]', or set train.loss to infonce, which has no proxies"
+        ) from error
+    return ProxyNCA(names=names, dimension=dimension, temperature=temperature, distance=between)
 
 
 def _minings(names: Schedule[str]) -> Schedule[Mining]:

@@ -29,15 +29,14 @@ class ContrastiveLoss:
         positive: torch.Tensor,
         known: torch.Tensor,
         given: torch.Tensor,
+        names: torch.Tensor,
         progress: float,
     ) -> Measured:
-        """As Loss says; active is the share of the queries with a negative that is too near."""
+        """As Loss says; active is the share of the pairs that still cost something."""
         apart = self.distance.apart(self.distance.near(queries, documents))
         can_teach = ~known.all(dim=1, keepdim=True)
-        together = apart.masked_fill(~(own_pairs(positive, known) & can_teach), 0.0)
+        own = own_pairs(positive, known) & can_teach
+        together = relu(apart).masked_fill(~own, 0.0)  # a cosine may be 1 + 1e-16
         too_near = relu(self.margin.at(progress) - apart).masked_fill(known, 0.0)
-        return Measured(
-            # A cosine of 1 + 1e-16 would be a distance below zero.
-            mean_of_active(relu(together)) + mean_of_active(too_near),
-            (too_near > 0).any(dim=1).float().mean(),
-        )
+        active = ((together > 0) | (too_near > 0)).sum() / (own | ~known).sum().clamp_min(1)
+        return Measured(mean_of_active(together) + mean_of_active(too_near), active)

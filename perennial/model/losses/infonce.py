@@ -31,6 +31,7 @@ class InfoNCE:
         positive: torch.Tensor,
         known: torch.Tensor,
         given: torch.Tensor,
+        names: torch.Tensor,
         progress: float,
     ) -> Measured:
         """As Loss says; active is the share of the queries that are not sure of their positive."""

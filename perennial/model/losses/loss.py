@@ -25,13 +25,15 @@ class Loss(Protocol):
         positive: torch.Tensor,
         known: torch.Tensor,
         given: torch.Tensor,
+        names: torch.Tensor,
         progress: float,
     ) -> Measured:
         """(b, d) and (n, d) unit rows to Measured.
 
         `positive` is (b,), each query's positive among the documents; `known` (b, n), true where a
         document answers a query; `given` (b, n), true where it was mined as that very query's
-        negative; `progress` the share of the run that is done. A query whose every document is
+        negative; `names` (n,), the documents' numbers over the whole run, the same for the same
+        text; `progress` the share of the run that is done. A query whose every document is
         known adds nothing, and no gradient.
         """
 

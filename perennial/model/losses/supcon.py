@@ -29,6 +29,7 @@ class SupervisedContrastive:
         positive: torch.Tensor,
         known: torch.Tensor,
         given: torch.Tensor,
+        names: torch.Tensor,
         progress: float,
     ) -> Measured:
         """As Loss says; active is the share of the queries not sure that an answer comes first."""

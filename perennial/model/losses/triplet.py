@@ -32,6 +32,7 @@ class TripletLoss:
         positive: torch.Tensor,
         known: torch.Tensor,
         given: torch.Tensor,
+        names: torch.Tensor,
         progress: float,
     ) -> Measured:
         """As Loss says; active is a share of the queries, or of the triplets where all count."""

@@ -26,16 +26,16 @@ def contrastive(distance: str, margin: float = 0.8) -> ContrastiveLoss:
 
 
 def slow_loss(batch: TinyBatch, distance: str, margin: float) -> tuple[float, float]:
-    together, too_near, active = [], [], 0
+    together, too_near, pairs = [], [], 0
     for row, away in enumerate(distances(distance, batch)):
         negatives = [away[n] for n in range(len(away)) if not batch.known[row, n]]
         if negatives:
             together.append(away[batch.positive[row]])
+            pairs += 1 + len(negatives)
         too_near += [margin - d for d in negatives if d < margin]
-        active += any(d < margin for d in negatives)
     together = [d for d in together if d > 1e-12]
     means = [sum(costs) / max(len(costs), 1) for costs in (together, too_near)]
-    return sum(means), active / len(batch.queries)
+    return sum(means), (len(together) + len(too_near)) / max(pairs, 1)
 
 
 @pytest.mark.parametrize("distance", DISTANCES)

@@ -85,7 +85,9 @@ def test_the_loss_is_that_of_the_library_for_the_same_triplets(
     ]
     if mining in ("semi-hard", "batch-hard"):  # the library forgets a query without a negative
         kept = sorted({row for row, _, _ in rows})
-        batch = replace(batch, **{k: v[kept] for k, v in vars(batch).items() if k != "documents"})
+        batch = replace(
+            batch, **{k: v[kept] for k, v in vars(batch).items() if k not in ("documents", "names")}
+        )
         rows = [(kept.index(row), positive, negative) for row, positive, negative in rows]
     if not rows:
         return
@@ -143,7 +145,9 @@ def test_a_query_whose_every_document_is_known_moves_nothing(
     at_queries, at_documents = gradients(loss, batch)
     assert at_queries[2].tolist() == [0.0] * 4 and at_queries[0].any()
     others = [0, 1, 3, 4]
-    alone = replace(batch, **{k: v[others] for k, v in vars(batch).items() if k != "documents"})
+    alone = replace(
+        batch, **{k: v[others] for k, v in vars(batch).items() if k not in ("documents", "names")}
+    )
     share = 4 / 5 if mining in ("semi-hard", "batch-hard") else 1.0
     assert torch.allclose(at_documents, share * gradients(loss, alone)[1])
     batch.known[:] = True
@@ -165,6 +169,7 @@ def test_a_known_positive_is_never_the_hardest_negative() -> None:
         torch.tensor([0]),
         torch.tensor([[True, True, False]]),  # the second answers as well, and is nearer
         torch.tensor([[False, False, False]]),
+        torch.tensor([4, 2, 0]),
     )
     assert measured(TripletLoss(Fixed(0.3)), batch) == (0.0, 0.0)  # 0.3 + 0.4 - 1
     assert measured(TripletLoss(Fixed(0.9)), batch)[0] == pytest.approx(0.3)
