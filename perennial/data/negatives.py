@@ -1,4 +1,4 @@
-"""The miner: unit vectors and pairs to hard negatives, in arrays, one chunk of queries at a time.
+"""The miner: unit vectors and pairs to hard negatives, in arrays, some queries at a time.
 
     mine_negatives(asked=(q, d), documents=(n, d), positives=Pairs, never=Pairs, passed=Pairs,
                    search=lambda queries, k: (scores, rows), count=8, look_at=60) -> Negatives
@@ -9,13 +9,17 @@ documents, `perennial.index.narrow.narrow_search`, or a search in the champion's
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from perennial.data.draws import draw_others, within
+from perennial.data.chosen import choose, ragged, reranked
+from perennial.data.draws import draw_others
 
 ORIGINS = ("log", "ann", "random")
-_CHUNK = 1024  # queries at a time
+_CHUNK, _SEARCHED = 1024, 16_384  # queries at a time
+_PAIRS = 2048
+_MANY_SHORT = 0.25
 Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -27,21 +31,30 @@ class Pairs:
     query: np.ndarray
     document: np.ndarray
 
-    def of(self, start: int, end: int) -> "Pairs":
-        """Those of some queries, renumbered from 0."""
-        inside = (self.query >= start) & (self.query < end)
-        return Pairs(self.query[inside] - start, self.document[inside])
+    def by_query(self) -> "Pairs":
+        """The same, sorted by query; those of one query stay in their order."""
+        order = np.argsort(self.query, kind="stable")
+        return Pairs(self.query[order], self.document[order])
 
     def keys(self, documents: int) -> np.ndarray:
         """One sorted int64 per distinct pair."""
         return np.unique(self.query.astype(np.int64) * documents + self.document)
 
+    def of(self, numbers: np.ndarray) -> "Pairs":
+        """Of pairs sorted by query those of some, also sorted, each named by its place there."""
+        low, high = np.searchsorted(self.query, [numbers[0], numbers[-1] + 1])
+        query, document = self.query[low:high], self.document[low:high]
+        place = np.searchsorted(numbers, query)
+        inside = numbers[place] == query
+        return Pairs(place[inside], document[inside])
+
 
 @dataclass(frozen=True)
 class Negatives:
-    """(q, m) rows padded with -1, their scores (NaN if random), and places in ORIGINS or -1.
+    """(q, m) rows padded with -1, their scores, and places in ORIGINS or -1.
 
-    `bounds` is (q,): what a negative of the log or of a search had to score below.
+    `bounds` is (q,): what a negative of the log or of a search had to score below. Random ones
+    score below what follows for the vectors; their score is NaN where something else judged.
     """
 
     rows: np.ndarray
@@ -73,50 +86,100 @@ def mine_negatives(
     A negative is no positive, none of the pairs in `never`, and scores below `max_positive_share`
     of the *lowest* positive and `absolute_margin` below it (Moreira et al. 2024, "NV-Retriever",
     4.1). Of the search's ranks the first `skip` are passed by and `look_at` is the last. `score`
-    judges (query, document) row numbers in place of the vectors, and so re-ranks. Random ones are
-    none of those that were looked at, and a function of (seed, query) alone.
+    judges (query, document) row numbers in place of the vectors, and so re-ranks; random ones are
+    too many for it. These are none of those that were looked at, and a function of (seed, query).
     """
     queries, total = len(asked), len(documents)
-    judge = score if score is not None else dot_scores(asked, documents)
+    by_vectors = dot_scores(asked, documents)
+    judge = score if score is not None else by_vectors
+    margins = {"share": max_positive_share, "margin": absolute_margin}
+    bounds = _bounds(judge, positives, queries, **margins)
+    far = bounds if score is None else _bounds(by_vectors, positives, queries, **margins)
+    taken, passed = _joined(never, positives).by_query(), passed.by_query()
+    mined = Negatives(
+        rows=np.full((queries, count), -1, dtype=np.int64),
+        scores=np.full((queries, count), np.nan, dtype=np.float32),
+        origins=np.full((queries, count), -1, dtype=np.int8),
+        bounds=bounds,
+    )
+
+    def is_far(own: np.ndarray, place: np.ndarray, row: np.ndarray) -> np.ndarray:
+        return np.asarray(by_vectors(own[place], row) < far[own[place]])
+
+    def look(numbers: np.ndarray, depth: int, *, is_last: bool) -> np.ndarray:
+        """Note what fits among so many nearest of some queries; which of them are short then."""
+        found, near = search(_some(asked, numbers), depth)
+        for at in range(0, len(numbers), _CHUNK):
+            part = slice(at, at + _CHUNK)
+            own, log = numbers[part], passed.of(numbers[part])
+            logged = judge(own[log.query], log.document)
+            forbidden = taken.of(own).keys(total)
+            rows, scores, origins, looked_at = choose(
+                *(reranked(near[part], judge, own) if score else (near[part], found[part])),
+                *ragged(log.query, log.document, logged, queries=len(own)),
+                forbidden=forbidden,
+                bounds=bounds[own],
+                documents=total,
+                count=count,
+                skip=skip,
+                max_log=max_log,
+            )
+            if is_last and max_random != 0:
+                missing = (rows < 0).sum(axis=1)
+                drawn = draw_others(
+                    missing if max_random is None else np.minimum(missing, max_random),
+                    np.union1d(forbidden, looked_at),
+                    documents=total,
+                    seed=seed,
+                    numbers=own,
+                    is_far=partial(is_far, own),
+                )
+                place, column = np.nonzero(drawn >= 0)
+                to = (place, (count - missing)[place] + column)
+                rows[to], origins[to] = drawn[place, column], 2
+                if score is None:
+                    scores[to] = by_vectors(own[place], rows[to])
+            mined.rows[own], mined.scores[own], mined.origins[own] = rows, scores, origins
+        return np.asarray(numbers[mined.rows[numbers, -1] < 0])
+
+    deepest = min(look_at, total)
+    # Most queries need no more than this; who does is searched for again.
+    depth = deepest if score is not None else min(deepest, skip + 2 * count + 8)
+    start, width = 0, _CHUNK
+    while start < queries:
+        numbers = np.arange(start, min(start + width, queries))
+        short = look(numbers, depth, is_last=depth == deepest)
+        if depth < deepest:
+            if len(short):
+                look(short, deepest, is_last=True)
+            depth = deepest if len(short) > _MANY_SHORT * len(numbers) else depth
+        start, width = start + width, _SEARCHED
+    return mined
+
+
+def dot_scores(asked: np.ndarray, documents: np.ndarray) -> Score:
+    """Row numbers of queries and documents to their float32 inner products, in chunks."""
+
+    def score(query: np.ndarray, document: np.ndarray) -> np.ndarray:
+        out = np.empty(len(query), dtype=np.float32)
+        for start in range(0, len(query), _PAIRS):
+            part = slice(start, start + _PAIRS)
+            out[part] = np.einsum("ij,ij->i", asked[query[part]], documents[document[part]])
+        return out
+
+    return score
+
+
+def _bounds(
+    judge: Score, positives: Pairs, queries: int, *, share: float, margin: float
+) -> np.ndarray:
+    """(q,): what a negative has to score below, by the lowest positive; infinite without one."""
     lowest = np.full(queries, np.inf, dtype=np.float32)
     np.minimum.at(lowest, positives.query, judge(positives.query, positives.document))
     # A share of a negative similarity means nothing: what lies beyond a right angle is safe.
-    bounds = max_positive_share * np.maximum(lowest, 0.0)
-    bounds = np.minimum(bounds, lowest - absolute_margin if absolute_margin else np.inf)
-    bounds = bounds.astype(np.float32)
-    rows = np.full((queries, count), -1, dtype=np.int64)
-    scores = np.full((queries, count), np.nan, dtype=np.float32)
-    origins = np.full((queries, count), -1, dtype=np.int8)
-    for start in range(0, queries, _CHUNK):
-        end = min(queries, start + _CHUNK)
-        log = passed.of(start, end)
-        forbidden = _joined(never.of(start, end), positives.of(start, end)).keys(total)
-        found, near = search(asked[start:end], min(look_at, total))
-        if score is not None:
-            found, near = _judged(near, judge, first=start)
-        logged, logged_scores = _ragged(log, judge(log.query + start, log.document), end - start)
-        every = np.concatenate([logged, near], axis=1)
-        every_score = np.concatenate([logged_scores, found], axis=1)
-        width = logged.shape[1]
-        keys = np.where(every < 0, -1, np.arange(end - start)[:, None] * total + every)
-        fits = (every >= 0) & (every_score < bounds[start:end, None]) & ~within(keys, forbidden)
-        fits[:, width : width + skip] = False
-        fits[:, :width] &= np.cumsum(fits[:, :width], axis=1) <= min(max_log, count)
-        fits[:, width:] &= ~within(keys[:, width:], np.unique(keys[:, :width][fits[:, :width]]))
-        place = np.cumsum(fits, axis=1) - 1
-        at, column = np.nonzero(fits & (place < count))
-        to = (at + start, place[at, column])
-        rows[to], scores[to] = every[at, column], every_score[at, column]
-        origins[to] = np.where(column < width, 0, 1)
-        taboo = np.union1d(forbidden, keys[keys >= 0])
-        missing = count - (origins[start:end] >= 0).sum(axis=1)
-        if max_random is not None:
-            missing = np.minimum(missing, max_random)
-        drawn = draw_others(missing, taboo, documents=total, seed=seed, first=start)
-        at, column = np.nonzero(drawn >= 0)
-        to = (at + start, (origins[start:end] >= 0).sum(axis=1)[at] + column)
-        rows[to], origins[to] = drawn[at, column], 2
-    return Negatives(rows, scores, origins, bounds)
+    bounds = share * np.maximum(lowest, 0.0)
+    bounds = np.minimum(bounds, lowest - margin if margin else np.inf)
+    return np.asarray(bounds.astype(np.float32))
 
 
 def _joined(first: Pairs, second: Pairs) -> Pairs:
@@ -126,39 +189,7 @@ def _joined(first: Pairs, second: Pairs) -> Pairs:
     )
 
 
-def dot_scores(asked: np.ndarray, documents: np.ndarray) -> Score:
-    """Row numbers of queries and documents to their float32 inner products, in chunks."""
-
-    def score(query: np.ndarray, document: np.ndarray) -> np.ndarray:
-        out = np.empty(len(query), dtype=np.float32)
-        for start in range(0, len(query), 65_536):
-            part = slice(start, start + 65_536)
-            out[part] = np.einsum("ij,ij->i", asked[query[part]], documents[document[part]])
-        return out
-
-    return score
-
-
-def _judged(near: np.ndarray, judge: Score, *, first: int) -> tuple[np.ndarray, np.ndarray]:
-    """(b, k) rows, in the order of another judge's scores, best first."""
-    scores = np.full(near.shape, -np.inf, dtype=np.float32)
-    at, column = np.nonzero(near >= 0)
-    scores[at, column] = judge(at + first, near[at, column])
-    order = np.argsort(-scores, axis=1, kind="stable")
-    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(near, order, axis=1)
-
-
-def _ragged(pairs: Pairs, scores: np.ndarray, queries: int) -> tuple[np.ndarray, np.ndarray]:
-    """(queries, widest) rows padded with -1 and scores, in the pairs' order; a pair counts once."""
-    both = np.stack([pairs.query, pairs.document])
-    _, first = np.unique(both, axis=1, return_index=True)
-    first.sort()
-    query = pairs.query[first]
-    order = np.argsort(query, kind="stable")
-    query, kept = query[order], first[order]
-    counts = np.bincount(query, minlength=queries)
-    column = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)
-    rows = np.full((queries, int(counts.max(initial=0))), -1, dtype=np.int64)
-    out = np.full(rows.shape, np.inf, dtype=np.float32)
-    rows[query, column], out[query, column] = pairs.document[kept], scores[kept]
-    return rows, out
+def _some(asked: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """The rows of some queries, without a copy where they follow one another."""
+    first, end = int(numbers[0]), int(numbers[-1]) + 1
+    return asked[first:end] if end - first == len(numbers) else asked[numbers]

@@ -4,7 +4,7 @@ import numpy as np
 
 from perennial.data.negatives import Negatives, Pairs, Score, Search, mine_negatives
 from perennial.index.exact import chunks_of, exact_search
-from perennial.index.narrow import narrow_search
+from perennial.index.narrow import is_quick, narrow_search
 from perennial.params import Mine
 
 
@@ -44,6 +44,6 @@ def mine_by(
 
 def in_all(vectors: np.ndarray, precision: str) -> Search:
     """A search among all (n, d) vectors, in the precision of params.mine."""
-    if precision == "bf16":
+    if precision == "bf16" or (precision == "auto" and is_quick()):
         return lambda queries, k: narrow_search(queries, vectors, k)
     return lambda queries, k: exact_search(queries, chunks_of(vectors), k)

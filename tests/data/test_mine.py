@@ -98,7 +98,7 @@ worlds = st.builds(
     ask,
     st.integers(0, 10_000),
     documents=st.integers(12, 80),
-    neighbours=st.integers(1, 12),
+    neighbours=st.integers(1, 50),  # more than are looked at first
 )
 
 
@@ -120,11 +120,9 @@ def test_no_negative_is_wanted_or_nearly_as_near(asked: Asked, negatives: int, l
         looked_at = {*near[query].tolist(), *asked.passed[query].tolist()}
         for negative in row.negatives:
             document = int(negative["doc_id"][1:])
-            if negative["origin"] == "random":
-                assert negative["score"] is None and document not in looked_at
-            else:
-                assert negative["score"] == asked.similarity[query, document]
-                assert negative["score"] < asked.bound(query)
+            assert negative["origin"] != "random" or document not in looked_at
+            assert negative["score"] == asked.similarity[query, document]
+            assert negative["score"] < asked.bound(query)
 
 
 @given(worlds, st.integers(1, 8), st.integers(0, 3))
@@ -150,7 +148,8 @@ def test_random_ones_fill_up_as_long_as_there_are_any(asked: Asked) -> None:
     for row in asked.mine(count=9).itertuples():
         query = int(row.query[1:])
         taken = {*near[query], *asked.passed[query], *asked.positives[query]}
-        free = asked.similarity.shape[1] - len(taken)
+        far = np.flatnonzero(asked.similarity[query] < np.float32(asked.bound(query)))
+        free = len(set(far.tolist()) - taken)
         mined = sum(n["origin"] != "random" for n in row.negatives)
         assert len(row.negatives) == min(9, mined + free)
 
@@ -228,6 +227,46 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = asked.mine()
     monkeypatch.setattr("perennial.data.negatives._CHUNK", 5)
     pd.testing.assert_frame_equal(asked.mine(), whole)
+
+
+def test_a_random_one_stays_however_many_are_drawn_beside_it() -> None:
+    asked = ask(10, documents=3000)
+    few, more = (
+        asked.mine(max_log=0, look_at=1, skip=1, count=m, max_positive_share=0.6) for m in (3, 7)
+    )
+    for short, longer in zip(few["negatives"], more["negatives"], strict=True):
+        assert [n["doc_id"] for n in short] == [n["doc_id"] for n in longer][:3]
+
+
+def test_a_random_one_is_far_though_another_judge_ranks() -> None:
+    asked, calls = ask(8, documents=300), []
+
+    def score(query: np.ndarray, document: np.ndarray) -> np.ndarray:
+        calls.append(len(query))
+        return np.ones(len(query), dtype=np.float32)  # so that no near one is below the bound
+
+    for row in asked.mine(score=score, max_log=0, count=8, max_positive_share=0.5).itertuples():
+        query, drawn = int(row.query[1:]), [int(n["doc_id"][1:]) for n in row.negatives]
+        assert {n["origin"] for n in row.negatives} == {"random"}
+        assert all(n["score"] is None for n in row.negatives)
+        assert (asked.similarity[query, drawn] < asked.bound(query, 0.5)).all()
+    known = 2 * sum(map(len, asked.positives)) + sum(map(len, asked.passed))
+    assert sum(calls) <= known + len(asked.positives) * asked.neighbours  # none of them random
+
+
+def test_whoever_is_short_looks_further_and_finds_the_same() -> None:
+    asked = ask(9, documents=400, queries=30, neighbours=300)
+    depths: list[tuple[int, int]] = []
+
+    def search(queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        depths.append((len(queries), k))
+        return asked.search(queries, k)
+
+    mined = asked.mine(search=search, count=3, max_positive_share=0.98)
+    assert depths[0] == (30, 14) and 0 < depths[1][0] < 30 and depths[1][1] == 300
+    whole = asked.mine(search=lambda queries, k: asked.search(queries, 300), count=3,
+                       max_positive_share=0.98)  # fmt: skip
+    pd.testing.assert_frame_equal(mined, whole)
 
 
 def test_another_judge_ranks_anew_and_sets_the_bound() -> None:
