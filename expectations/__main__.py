@@ -62,7 +62,8 @@ def validate(workspace: Workspace) -> dict[str, Any]:
                     kept=workspace.log(table),
                     left=folder / "quarantine" / f"{table}.parquet",
                 )
-            _write(folder / "profile.json", _text(findings.profile, sort=True))
+            profile = {**findings.profile, "snapshot": digest}
+            _write(folder / "profile.json", _text(profile, sort=True))
         _write((folder if findings.success else broken.parent) / "summary.json", _text(result))
     for each in findings.outcomes:
         if each.warns:

@@ -13,7 +13,7 @@ from expectations.clickthrough import Fall, click_fall
 from expectations.promise import promise
 from expectations.reference import NONE_YET, Reference
 from expectations.volume import compare_days
-from expectations.wording import compare_lengths, compare_shares
+from expectations.wording import compare_languages, compare_lengths, compare_shares
 
 NOTHING = pa.table({})
 LOOKED_AT = [
@@ -42,6 +42,7 @@ def habit_suites(
     """Click-through by rank, and the accepted log against the last accepted snapshot's."""
     suites = [click_suite(click_fall(connection), least=min_click_fall)]
     days = lengths = shares = NOTHING
+    spoken: pa.Table | str = NONE_YET
     if reference is not None:
         days = compare_days(
             profile["days"],
@@ -52,6 +53,7 @@ def habit_suites(
         )
         lengths = compare_lengths(profile, reference, max_shift=max_query_shift)
         shares = compare_shares(profile, reference, max_shift=max_query_shift)
+        spoken = compare_languages(profile, reference, max_shift=max_query_shift)
     suites += [
         _usual(
             days,
@@ -79,6 +81,15 @@ def habit_suites(
             about=["share", "moved", "most"],
             needs=["requests.query"],
             because=NONE_YET,
+        ),
+        _usual(
+            NOTHING if isinstance(spoken, str) else spoken,
+            f"at most {max_query_shift:.0%} of queries may have moved to other languages since a "
+            "snapshot was last accepted",
+            "look for people of another language, and for another source of queries",
+            about=["share", "moved", "most"],
+            needs=["requests.query"],
+            because=str(spoken),
         ),
     ]
     return suites

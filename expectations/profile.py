@@ -6,6 +6,8 @@ from typing import Any
 
 import duckdb
 
+from expectations.languages import languages
+
 SCRIPTS = 8  # the most frequent ones; the rest are counted together
 
 CLICKED = """
@@ -59,6 +61,7 @@ def profile(connection: duckdb.DuckDBPyConnection, *, bots: dict[str, int]) -> d
         "query_characters": {name: value or 0 for name, value in lengths.items()},
         "query_words": {"10+" if n == 10 else str(n): count for n, count in words.items()},
         "scripts": scripts(connection.execute(LETTERS).fetchall()),
+        "languages": languages(connection),
         "top_queries": _rows(connection, TOP),
         **totals,
         "bots": bots,

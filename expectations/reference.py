@@ -25,6 +25,13 @@ class Day(_Part):
     requests: Count
 
 
+class Languages(_Part):
+    """Requests by language in a sample, and what told them: other versions tell otherwise."""
+
+    by: str
+    requests: dict[str, Count]
+
+
 class Reference(_Part):
     """The parts of a profile that a later log is compared to."""
 
@@ -33,6 +40,7 @@ class Reference(_Part):
     query_words: dict[str, Count]
     scripts: dict[str, Number]
     requests: Count
+    languages: Languages | None = None
 
 
 class _Accepted(_Part):
@@ -41,11 +49,14 @@ class _Accepted(_Part):
 
 
 def read_reference(path: Path) -> Reference | None:
-    """snapshot/accepted.json's profile, None where there is none; raises BadInput."""
+    """snapshot/accepted.json's profile, None where it has none; raises BadInput."""
     try:
         accepted = _Accepted.model_validate(json.loads(path.read_bytes()))
     except FileNotFoundError:
-        return None
+        raise BadInput(
+            f"{path} is not there, so nobody knows what to compare the log with; "
+            "run `perennial snapshot` to take a new one."
+        ) from None
     except (ValueError, ValidationError) as error:
         reason = " ".join(str(error).split())[:300]
         raise BadInput(

@@ -33,8 +33,10 @@ def compare_days(
     """One row per whole day of the window that has something to be compared to.
 
     That is the same day, where the accepted snapshot had it whole, else the median of its days of
-    the same weekday. A day is usual if it has between 1 - max_change and 1 / (1 - max_change) times
-    as many requests, or differs by no more than counts do by chance.
+    the same weekday; a window that is longer than the log reaches back to days that nobody logged,
+    so days before the accepted log's first whole one are compared to nothing.
+    A day is usual if it has between 1 - max_change and 1 / (1 - max_change) times as many requests,
+    or differs by no more than counts do by chance.
     """
     whole = {date.fromisoformat(each.day): each.requests for each in accepted[1:-1]}
     by_weekday = defaultdict(list)
@@ -44,7 +46,7 @@ def compare_days(
     rows = []
     for day in _whole_days(start, end):
         likes = by_weekday[day.weekday()]
-        if day not in whole and not likes:
+        if not likes or day < min(whole):
             continue
         expected = float(whole[day] if day in whole else statistics.median(likes))
         rows.append(_row(day, counted.get(day, 0), expected, max_change))

@@ -11,6 +11,7 @@ from prefect import flow
 
 from perennial.errors import PerennialError
 from perennial.quality.decision import Decision
+from tasks.accept import accept
 from tasks.canary import canary
 from tasks.gate import gate
 from tasks.mirror import mirror
@@ -41,6 +42,7 @@ def retrain(
     workspace = snapshot(params, channel, fresh=fresh)
     with working_in(workspace, channel) as run:
         validate(run)
+        accept(run)
         judge(run)
         mine(run)
         audit(run)

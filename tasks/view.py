@@ -71,7 +71,8 @@ def data(run: Run) -> dict[str, Any]:
         for name, file in files.items()
         if (path := run.workspace.root / "artifacts" / file).exists()
     }
-    return {"snapshot": run.read("snapshot/snapshot.json")} | found
+    frozen = {name: run.read(f"snapshot/{name}.json") for name in ("snapshot", "accepted")}
+    return frozen | found
 
 
 def rounds_so_far(run: Run) -> list[dict[str, Any]]:

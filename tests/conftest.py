@@ -75,6 +75,8 @@ class World:
             "champion": "rel-000000000000",
             "digest": "sha256:" + "0" * 64,
         }
+        none_yet = {"format_version": 1, "snapshot": None, "profile": None}
+        (snapshot / "accepted.json").write_text(json.dumps(none_yet), encoding="utf-8")
         (snapshot / "snapshot.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
         return root
 

@@ -56,6 +56,8 @@ def write_snapshot(home: Path, *, requests: int) -> None:
     window = {side: at.isoformat() for side, at in (("start", start), ("end", end))}
     about = {"format_version": 1, "window": window, "digest": "sha256:0"}
     (folder / "snapshot.json").write_text(json.dumps(about))
+    none_yet = {"format_version": 1, "snapshot": None, "profile": None}
+    (folder / "accepted.json").write_text(json.dumps(none_yet))
 
 
 def _validate(home: Path) -> int:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from perennial.errors import BadInput, PerennialError
+from perennial.release.accepted import ACCEPTED, read_accepted
 from perennial.release.channels.channel import Channel, check_channel
 from perennial.release.channels.mask import read_mask
 from perennial.release.forgetting.forgotten import FORGOTTEN, read_forgotten
@@ -132,6 +133,8 @@ def _absent(channel: Channel, release_ids: list[str]) -> list[Finding]:
 def _check_record(store: Store, name: str) -> None:
     if name.startswith(FORGOTTEN):
         read_forgotten(store, name.removeprefix(FORGOTTEN))
+    elif name.startswith(ACCEPTED):
+        read_accepted(store, name.removeprefix(ACCEPTED))
     elif (data := store.read_record(name)) is not None:
         read_sweep_record(data) if name == SWEEP else json.loads(data)
 

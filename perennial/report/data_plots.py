@@ -25,7 +25,8 @@ def data_plots(data: Mapping[str, Any], *, simulated: bool) -> dict[str, str]:
     }
     drawn = {}
     if profile.get("days"):
-        drawn["days"] = volumes(profile["days"], said=said)
+        before = (data.get("accepted") or {}).get("profile") or {}
+        drawn["days"] = volumes(profile["days"], accepted=before.get("days") or (), said=said)
     if profile.get("ranks"):
         drawn["ranks"] = click_curve(profile["ranks"], said=said)
     if any(is_number(row["propensity"]) for row in data.get("propensities") or ()):
@@ -37,8 +38,9 @@ def data_plots(data: Mapping[str, Any], *, simulated: bool) -> dict[str, str]:
     return drawn
 
 
-def volumes(rows: Rows, *, said: str = "") -> str:
-    """Requests as bars and clicks as a line, by day."""
+def volumes(rows: Rows, *, accepted: Rows = (), said: str = "") -> str:
+    """Requests as bars and clicks as a line, by day; a dash where the last accepted log had it."""
+    before = {row["day"]: row["requests"] for row in accepted}
     days = np.arange(len(rows))
     with drawing(height=2.8) as (figure, (axis,)):
         axis.bar(
@@ -47,12 +49,18 @@ def volumes(rows: Rows, *, said: str = "") -> str:
         clicks = [row["clicks"] for row in rows]
         axis.plot(days, clicks, color=COLOURS["candidate"], marker="o", markersize=3)
         axis.lines[0].set_label("clicks")
+        then = [before.get(row["day"]) for row in rows]
+        known = [(day, count) for day, count in zip(days, then, strict=True) if count is not None]
+        if known:
+            axis.plot(*zip(*known, strict=True), "_", color="black", markersize=9)
+            axis.lines[1].set_label("requests, when last accepted")
         shown = days[:: -(-len(days) // MOST_DAYS)]
         axis.set_xticks(shown, [str(rows[i]["day"])[5:] for i in shown])
         axis.set_xlabel("day" + said)
-        axis.set_ylim(0, 1.3 * max([*clicks, *(row["requests"] for row in rows), 1]))
+        highest = max([*clicks, *(row["requests"] for row in rows), *(n for _, n in known), 1])
+        axis.set_ylim(0, 1.3 * highest)
         axis.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-        axis.legend(loc="upper right", ncols=2)
+        axis.legend(loc="upper right", ncols=3)
         return to_svg(figure, name="days", label=f"Requests and clicks on {len(rows)} days")
 
 

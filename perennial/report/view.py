@@ -94,8 +94,8 @@ class ReportView:
     shadow: Shadow | None = None
     canary: Canary | None = None
     validate: Mapping[str, Any] | None = None  # artifacts/validate/summary.json
-    # snapshot (its snapshot.json), profile and mined (validate's and mine's files), audited and
-    # judge (their summaries), and propensities (rows); any may be missing
+    # snapshot and accepted (its two JSON files), profile and mined (validate's and mine's files),
+    # audited and judge (their summaries), and propensities (rows); any may be missing
     data: Mapping[str, Any] = field(default_factory=dict)
     rounds: Sequence[Mapping[str, Mapping[str, Bounds]]] = ()  # {system: {metric: bounds}}
     releases: Mapping[str, str] = field(default_factory=dict)  # role to release_id

@@ -1,4 +1,4 @@
-"""The verbs that make something: import, bootstrap, simulate, snapshot."""
+"""The verbs that make something: import, bootstrap, simulate, snapshot, accept."""
 
 import json
 import math
@@ -14,7 +14,7 @@ import typer
 from perennial.errors import BadInput
 from perennial.params import Params, load_params
 from perennial.release.stores.open import open_store
-from perennial.workspace import Places, session_key
+from perennial.workspace import Places, Workspace, session_key
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 ChannelName = Annotated[str, typer.Option("--channel", help="The channel it is about.")]
@@ -154,6 +154,15 @@ def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable
             + "".join(f"{said}. " for said in (info.left_out, info.made_anonymous) if said)
             + "Next: dvc repro",
         )
+
+    @app.command()
+    def accept(channel: ChannelName = "production", as_json: Json = False) -> None:
+        """Remember the log that validate accepted here: the next snapshot is compared with it."""
+        from perennial.verbs.accept import accept_log
+
+        store = open_store(Places.from_environment().store)
+        done = accept_log(Workspace(Path.cwd()), store, channel)
+        _tell(as_json, asdict(done), done.sentence)
 
 
 def _params() -> Params:

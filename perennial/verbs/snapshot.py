@@ -17,6 +17,7 @@ from perennial.release.publishing.publish import read_checked_channel
 from perennial.release.stores.store import Store
 from perennial.verbs.freeze import Frozen, freeze_tables
 from perennial.verbs.freezing.queries import Rare
+from perennial.verbs.freezing.reference import freeze_reference
 
 FORMAT_VERSION = 1
 
@@ -73,7 +74,7 @@ def take_snapshot(
     key: bytes | None,
     session_key: bytes | None,
 ) -> SnapshotInfo:
-    """Write snapshot tables, snapshot.json and champion/ into `to`, whole or not at all.
+    """Write tables, snapshot.json, accepted.json and champion/ into `to`, whole or not at all.
 
     `key` signs what the store holds, `session_key` hashes the ids of sessions.
     """
@@ -99,7 +100,7 @@ def take_snapshot(
             session_key=session_key,
         )
         materialise(store, serving.stable, building / "champion", key=key)
-        info = _describe(building, frozen, champion=serving.stable)
+        info = _describe(building, frozen, champion=serving.stable, store=store, channel=channel)
         if to.exists():
             to.rename(aside)
         building.rename(to)
@@ -113,10 +114,13 @@ def take_snapshot(
     return info
 
 
-def _describe(building: Path, frozen: Frozen, *, champion: str) -> SnapshotInfo:
-    """Write snapshot.json beside what it describes."""
+def _describe(
+    building: Path, frozen: Frozen, *, champion: str, store: Store, channel: str
+) -> SnapshotInfo:
+    """Write accepted.json and snapshot.json beside what they describe."""
     digests = {name: file_digest(building / f"{name}.parquet") for name in TABLES}
-    whole = json.dumps([digests, champion], sort_keys=True).encode()
+    reference = freeze_reference(store, channel, building, digests=digests)
+    whole = json.dumps([digests, champion, file_digest(reference)], sort_keys=True).encode()
     info = SnapshotInfo(
         digest=f"sha256:{hashlib.sha256(whole).hexdigest()}",
         champion=champion,

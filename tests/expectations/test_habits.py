@@ -108,6 +108,13 @@ def test_a_missing_day_is_a_day_without_requests_and_half_days_are_not_judged():
     assert found == {"2026-01-06": (1000, True), "2026-01-07": (1000, False)}
 
 
+def test_a_window_that_is_longer_than_the_log_misses_no_day():
+    _, accepted = days([500, *[1000] * 14, 300])
+    rows, _ = days([500, *[1000] * 14, 300])
+    found = compared(rows, accepted, MONDAY - timedelta(days=60), MONDAY + timedelta(days=15))
+    assert min(found) == "2026-01-06" and len(found) == 14
+
+
 def test_small_numbers_differ_by_chance():
     _, accepted = days([9, 4, 9, 9])
     rows, _ = days([14], start=MONDAY + timedelta(days=1))
@@ -131,9 +138,10 @@ def test_other_scripts_and_longer_queries_warn(world, findings_of, reference_of)
     before = reference_of(world)
     world.frame("requests")["query"] = "как найти в каталоге то что я искал вчера вечером дома"
     warned = {e.must: e for e in findings_of(world, reference=before).outcomes if e.warns}
-    lengths, shares = warned.values()
+    lengths, shares, spoken = warned.values()
     assert lengths.must.startswith("queries must be as long as when a snapshot was last accepted")
     assert {row["share"] for row in shares.sample} == {"words per query", "letters by script"}
+    assert spoken.must.startswith("at most 20% of queries may have moved to other languages")
 
 
 def test_a_lost_day_warns_and_nothing_stops(world, findings_of, reference_of):
@@ -178,7 +186,7 @@ def test_scripts_are_told_by_letters():
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        (None, None),
+        (None, "is not there, so nobody knows .* run `perennial snapshot`"),
         ('{"format_version": 1, "snapshot": null, "profile": null}', None),
         ("{", "does not describe an accepted snapshot"),
         ('{"format_version": 1, "profile": {"days": 3}}', "does not describe an accepted snapshot"),
