@@ -115,23 +115,38 @@ def test_the_gradient_is_that_of_finite_differences(
     )
 
 
+def as_ever(loss: TripletLoss, batch: TinyBatch, margin: float) -> bool:
+    """Whether value, active share and gradients are to the bit those of the loss that came first."""
+    queries, documents = (v.clone().requires_grad_() for v in (batch.queries, batch.documents))
+    similarity = queries @ documents.T
+    wanted = similarity.gather(1, batch.positive[:, None]).squeeze(1)
+    hardest = similarity.masked_fill(batch.known, -torch.inf).max(dim=1).values
+    violation = margin + hardest - wanted
+    value = torch.relu(violation).mean()
+    value.backward()
+    at_queries, at_documents = gradients(loss, batch)
+    assert queries.grad is not None and documents.grad is not None
+    return (
+        measured(loss, batch) == (value.item(), (violation > 0).float().mean().item())
+        and torch.equal(at_queries, queries.grad)
+        and torch.equal(at_documents, documents.grad)
+    )
+
+
 @given(tiny_batches, st.sampled_from([0.05, 0.3, 1.0]), st.sampled_from(["float32", "float64"]))
 def test_batch_hard_on_cosines_is_to_the_bit_what_every_stored_run_was_trained_with(
     batch: TinyBatch, margin: float, kind: str
 ) -> None:
     dtype = getattr(torch, kind)
     batch = replace(batch, queries=batch.queries.to(dtype), documents=batch.documents.to(dtype))
-    queries, documents = (v.clone().requires_grad_() for v in (batch.queries, batch.documents))
-    similarity = queries @ documents.T
-    wanted = similarity.gather(1, batch.positive[:, None]).squeeze(1)
-    hardest = similarity.masked_fill(batch.known, -torch.inf).max(dim=1).values
-    violation = margin + hardest - wanted
-    then = torch.relu(violation).mean()
-    then.backward()
-    loss = TripletLoss(Fixed(margin))
-    assert measured(loss, batch) == (then.item(), (violation > 0).float().mean().item())
-    for now, before in zip(gradients(loss, batch), (queries.grad, documents.grad), strict=True):
-        assert torch.equal(now, before)
+    assert as_ever(TripletLoss(Fixed(margin)), batch, margin)
+
+
+def test_so_it_is_in_a_batch_of_the_usual_size() -> None:
+    for seed in range(5):
+        batch = draw_batch(seed, queries=300, documents=700, known_share=0.01)
+        batch = replace(batch, queries=batch.queries.float(), documents=batch.documents.float())
+        assert as_ever(TripletLoss(Fixed(0.3)), batch, 0.3)
 
 
 @pytest.mark.parametrize(("distance", "mining", "is_soft"), settings_of_a_loss)
