@@ -28,7 +28,7 @@ def draw_others(
         short = _short(out, missing)
         if not len(short):
             return out
-        rows = _drawn(numbers[short], tries, documents=documents, seed=seed)
+        rows = sample(numbers[short], tries, documents=documents, seed=seed)
         fits = ~within(short[:, None] * documents + rows, taboo) & ~_repeated(rows)
         free[short] = fits.sum(axis=1)
         at, column = np.nonzero(fits)
@@ -62,8 +62,8 @@ def _short(out: np.ndarray, missing: np.ndarray) -> np.ndarray:
     return np.flatnonzero((out >= 0).sum(axis=1) < missing)
 
 
-def _drawn(numbers: np.ndarray, tries: int, *, documents: int, seed: int) -> np.ndarray:
-    """(b, tries) rows; more tries begin with the same ones."""
+def sample(numbers: np.ndarray, tries: int, *, documents: int, seed: int) -> np.ndarray:
+    """(b,) queries to (b, tries) rows, some of them twice; more tries begin with the same ones."""
     base = _mixed(np.uint64(seed) + (numbers + 1).astype(np.uint64) * np.uint64(2**32))
     drawn = _mixed(base[:, None] + np.arange(tries, dtype=np.uint64)[None, :])
     return (drawn % np.uint64(documents)).astype(np.int64)

@@ -9,16 +9,16 @@ documents, `perennial.index.narrow.narrow_search`, or a search in the champion's
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from perennial.data.chosen import choose, ragged, reranked
-from perennial.data.draws import draw_others
+from perennial.data.draws import draw_others, sample
 
 ORIGINS = ("log", "ann", "random")
 _CHUNK, _SEARCHED = 1024, 16_384  # queries at a time
 _PAIRS = 2048
+_SAMPLE = 32
 _MANY_SHORT = 0.25
 Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -53,8 +53,8 @@ class Pairs:
 class Negatives:
     """(q, m) rows padded with -1, their scores, and places in ORIGINS or -1.
 
-    `bounds` is (q,): what a negative of the log or of a search had to score below. Random ones
-    score below what follows for the vectors; their score is NaN where something else judged.
+    `bounds` is (q,): what a negative of the log or of a search had to score below. The score of a
+    random one, which is by the vectors, is NaN where something else judged.
     """
 
     rows: np.ndarray
@@ -87,7 +87,8 @@ def mine_negatives(
     of the *lowest* positive and `absolute_margin` below it (Moreira et al. 2024, "NV-Retriever",
     4.1). Of the search's ranks the first `skip` are passed by and `look_at` is the last. `score`
     judges (query, document) row numbers in place of the vectors, and so re-ranks; random ones are
-    too many for it. These are none of those that were looked at, and a function of (seed, query).
+    too many for it. These are none of those that were looked at, below the bound by the vectors or
+    in the farther half of all, and a function of (seed, query).
     """
     queries, total = len(asked), len(documents)
     by_vectors = dot_scores(asked, documents)
@@ -103,8 +104,21 @@ def mine_negatives(
         bounds=bounds,
     )
 
-    def is_far(own: np.ndarray, place: np.ndarray, row: np.ndarray) -> np.ndarray:
-        return np.asarray(by_vectors(own[place], row) < far[own[place]])
+    def fill(missing: np.ndarray, taboo: np.ndarray, own: np.ndarray) -> np.ndarray:
+        """Random rows for some queries, far from each."""
+        limits, short = far[own], np.flatnonzero(missing)
+        # Where the bound is below what most documents score, the farther half is far enough.
+        some = sample(own[short], _SAMPLE, documents=total, seed=seed)
+        scores = by_vectors(np.repeat(own[short], _SAMPLE), some.ravel()).reshape(some.shape)
+        limits[short] = np.maximum(limits[short], np.median(scores, axis=1))
+        return draw_others(
+            missing,
+            taboo,
+            documents=total,
+            seed=seed,
+            numbers=own,
+            is_far=lambda place, row: np.asarray(by_vectors(own[place], row) < limits[place]),
+        )
 
     def look(numbers: np.ndarray, depth: int, *, is_last: bool) -> np.ndarray:
         """Note what fits among so many nearest of some queries; which of them are short then."""
@@ -126,14 +140,8 @@ def mine_negatives(
             )
             if is_last and max_random != 0:
                 missing = (rows < 0).sum(axis=1)
-                drawn = draw_others(
-                    missing if max_random is None else np.minimum(missing, max_random),
-                    np.union1d(forbidden, looked_at),
-                    documents=total,
-                    seed=seed,
-                    numbers=own,
-                    is_far=partial(is_far, own),
-                )
+                wanted = missing if max_random is None else np.minimum(missing, max_random)
+                drawn = fill(wanted, np.union1d(forbidden, looked_at), own)
                 place, column = np.nonzero(drawn >= 0)
                 to = (place, (count - missing)[place] + column)
                 rows[to], origins[to] = drawn[place, column], 2
@@ -182,11 +190,9 @@ def _bounds(
     return np.asarray(bounds.astype(np.float32))
 
 
-def _joined(first: Pairs, second: Pairs) -> Pairs:
-    return Pairs(
-        np.concatenate([first.query, second.query]),
-        np.concatenate([first.document, second.document]),
-    )
+def _joined(one: Pairs, other: Pairs) -> Pairs:
+    both = [one.query, other.query], [one.document, other.document]
+    return Pairs(np.concatenate(both[0]), np.concatenate(both[1]))
 
 
 def _some(asked: np.ndarray, numbers: np.ndarray) -> np.ndarray:

@@ -16,8 +16,8 @@ from perennial.index.rounding import Rounded, doubt, floors, rounded
 if TYPE_CHECKING:
     import torch
 
-_QUERIES, _BLOCK, _ROWS, _FOLD = 16_384, 1024, 8192, 32
-_PAIRS = 1024
+_QUERIES, _BLOCK, _ROWS, _FOLD = 16_384, 512, 8192, 32
+_PAIRS = 512
 
 
 def narrow_search(
@@ -26,7 +26,7 @@ def narrow_search(
     """(q, d) and (n, d) float32 rows to (scores, rows), both (q, k), by inner product, best first.
 
     What exact_search finds, but for ties within float32's own rounding; each pair is scored by
-    itself. Holds products of 1,024 queries with 8,192 rows at a time; absent is -inf, -1.
+    itself. Holds products of 512 queries with 8,192 rows at a time; absent is -inf, -1.
     """
     if min(len(vectors), _ROWS) // _FOLD < k:
         return exact_search(queries, chunks_of(vectors), k)

@@ -8,7 +8,7 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-_PIECE = 2048
+_PIECE = 1024
 # Of a product that is rounded to bfloat16 at the end, by whatever rule.
 _UNIT = 2.0**-8
 
