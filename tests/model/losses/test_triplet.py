@@ -116,7 +116,7 @@ def test_the_gradient_is_that_of_finite_differences(
 
 
 def as_ever(loss: TripletLoss, batch: TinyBatch, margin: float) -> bool:
-    """Whether value, active share and gradients are to the bit those of the loss that came first."""
+    """Whether value, active share and gradients are to the bit those of the first loss of all."""
     queries, documents = (v.clone().requires_grad_() for v in (batch.queries, batch.documents))
     similarity = queries @ documents.T
     wanted = similarity.gather(1, batch.positive[:, None]).squeeze(1)
