@@ -1,0 +1,160 @@
+"""Triplets on real text that either trainer learns from, and the held-out queries that judge it."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from perennial.data.documents import indexed_texts
+from perennial.data.negatives import Pairs, mine_negatives
+from perennial.data.sources.apidocs import read_apidocs
+from perennial.data.sources.beir import read_beir
+from perennial.data.split import is_held_out
+from perennial.index.exact import chunks_of, exact_search
+from perennial.model.encoder import load_encoder
+from perennial.params import Params
+from perennial.quality.metrics import grade, ndcg
+from perennial.verbs.bootstrap import train_first_encoder
+
+NEGATIVES, LOOK_AT = 4, 30
+MAX_ANSWERS = 3  # per query
+
+
+@dataclass(frozen=True)
+class Triplets:
+    """t triplets of texts: (t,) queries and positives, (t, 4) negatives, hardest first."""
+
+    queries: list[str]
+    positives: list[str]
+    negatives: list[list[str]]
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def first(self, count: int) -> "Triplets":
+        """The first ones."""
+        return Triplets(self.queries[:count], self.positives[:count], self.negatives[:count])
+
+
+@dataclass(frozen=True)
+class Exam:
+    """Held-out queries with known answers, and the documents among which they are to be found."""
+
+    queries: list[str]
+    documents: list[str]
+    judgements: dict[str, dict[str, int]]
+
+
+def write_world(
+    place: Path, *, params: Params, folder: Path | None, exam: str, most_documents: int
+) -> None:
+    """Write triplets.json, exam.json and the static first encoder of apidocs, or of a folder in
+    BEIR's layout, which is taught by qrels/train.tsv and examined by another file of qrels.
+
+    The negatives are the nearest documents under a static encoder that knows the catalogue alone;
+    the exam has all answers and other documents up to `most_documents`.
+    """
+    place.mkdir(parents=True, exist_ok=True)
+    catalogue, taught, asked = _texts(place, params, folder, exam)
+    texts, section = indexed_texts(catalogue), params.bootstrap
+    train_first_encoder(
+        place / "static",
+        catalogue=catalogue,
+        dimension=section.dimension,
+        vocabulary=section.vocabulary,
+        epochs=section.epochs,
+        batch_queries=section.batch_queries,
+        learning_rate=section.learning_rate,
+        margin=section.margin,
+        max_tokens=params.train.max_tokens,
+        held_out_share=params.split.held_out_share,
+        salt=params.split.salt,
+        seed=section.seed,
+    )
+    place_of = pd.Index(catalogue["doc_id"])
+    _write(place / "triplets.json", vars(_mined(taught, texts, place_of, place / "static")))
+    answers = np.unique(place_of.get_indexer(pd.Index(asked["doc_id"])))
+    others = np.setdiff1d(np.arange(len(texts)), answers)
+    drawn = np.random.default_rng(section.seed).permutation(others)
+    chosen = np.sort(np.concatenate([answers, drawn[: max(0, most_documents - len(answers))]]))
+    number = {doc_id: str(n) for n, doc_id in enumerate(catalogue["doc_id"].iloc[chosen])}
+    judgements: dict[str, dict[str, int]] = {}
+    for query, doc_id, given in zip(asked["query"], asked["doc_id"], asked["grade"], strict=True):
+        judgements.setdefault(query, {})[number[doc_id]] = int(given)
+    paper = Exam(sorted(judgements), [texts[row] for row in chosen], judgements)
+    _write(place / "exam.json", vars(paper))
+
+
+def read_triplets(place: Path) -> Triplets:
+    """What write_world wrote."""
+    return Triplets(**json.loads((place / "triplets.json").read_text(encoding="utf-8")))
+
+
+def read_exam(place: Path) -> Exam:
+    """What write_world wrote."""
+    return Exam(**json.loads((place / "exam.json").read_text(encoding="utf-8")))
+
+
+def examined(encoder: Path, place: Path) -> np.ndarray:
+    """(q,) nDCG@10 of an encoder's directory, per held-out query."""
+    exam, model = read_exam(place), load_encoder(encoder)
+    documents = model.encode(exam.documents)
+    _, rows = exact_search(model.encode(exam.queries), chunks_of(documents), 10)
+    ranked = {q: [str(n) for n in row] for q, row in zip(exam.queries, rows, strict=True)}
+    return np.asarray(ndcg(grade(exam.queries, ranked, exam.judgements), 10))
+
+
+def _texts(
+    place: Path, params: Params, folder: Path | None, exam: str
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The catalogue, the answers that teach, and those of the exam."""
+    start = datetime.fromisoformat(params.simulate.start)
+    if folder is None:
+        catalogue, truth = read_apidocs(updated_at=start)
+        held = is_held_out(
+            truth["query"].tolist(), share=params.split.held_out_share, salt=params.split.salt
+        )
+        return catalogue, truth[~held], truth[held]
+    views = []
+    for name in ("train.tsv", exam):
+        view = place / "views" / name
+        (view / "qrels").mkdir(parents=True)
+        for path in [*folder.glob("corpus.*"), *folder.glob("queries.*")]:
+            (view / path.name).symlink_to(path.absolute())
+        (view / "qrels" / name).symlink_to((folder / "qrels" / name).absolute())
+        views.append(read_beir(view, updated_at=start))
+    return views[0][0], views[0][1], views[1][1]
+
+
+def _mined(truth: pd.DataFrame, texts: list[str], place_of: pd.Index, static: Path) -> Triplets:
+    truth = truth[truth.groupby("query").cumcount() < MAX_ANSWERS]
+    names, query = np.unique(truth["query"].to_numpy(dtype=str), return_inverse=True)
+    answer = place_of.get_indexer(pd.Index(truth["doc_id"]))
+    encoder = load_encoder(static)
+    asked, documents = encoder.encode(names.tolist()), encoder.encode(texts)
+    none = Pairs(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+    mined = mine_negatives(
+        asked=asked,
+        documents=documents,
+        positives=Pairs(query, answer),
+        never=none,
+        passed=none,
+        search=lambda queries, k: exact_search(queries, chunks_of(documents), k),
+        count=NEGATIVES,
+        look_at=LOOK_AT,
+        max_positive_share=1.0,
+    )
+    full = (mined.rows >= 0).all(axis=1)[query]
+    order = np.random.default_rng(0).permutation(np.flatnonzero(full))
+    return Triplets(
+        [str(names[query[n]]) for n in order],
+        [texts[answer[n]] for n in order],
+        [[texts[row] for row in mined.rows[query[n]]] for n in order],
+    )
+
+
+def _write(path: Path, value: dict[str, object]) -> None:
+    path.write_text(json.dumps(value), encoding="utf-8")
