@@ -10,7 +10,15 @@ from perennial.index import narrow
 from perennial.index.exact import chunks_of, exact_search
 from perennial.index.rounding import doubt, floors, rounded
 
-SHAPES = ("even", "clustered", "nearly equal", "of many lengths", "whole numbers", "with zeros")
+SHAPES = (
+    "even",
+    "clustered",
+    "nearly equal",
+    "of many lengths",
+    "whole numbers",
+    "with zeros",
+    "cancelling",
+)
 
 
 def world(shape: str, seed: int, *, rows: int, dimension: int) -> tuple[np.ndarray, np.ndarray]:
@@ -25,6 +33,10 @@ def world(shape: str, seed: int, *, rows: int, dimension: int) -> tuple[np.ndarr
         every *= 10.0 ** rng.integers(-6, 6, (len(every), 1))
     elif shape == "whole numbers":
         every = np.round(every)
+    elif shape == "cancelling":  # scores near zero, the sums of large products
+        sign = np.where(np.arange(len(every)) < rows, -1.0, 1.0)[:, None]
+        half = every[:, : dimension // 2]
+        every[:, dimension // 2 : 2 * (dimension // 2)] = sign * half + 1e-3 * half[:, ::-1]
     elif shape == "with zeros":
         every[rng.integers(0, len(every), len(every) // 4)] = 0.0
     every = every.astype(np.float32)
