@@ -111,3 +111,13 @@ def test_personal_data_that_was_replaced_is_counted_and_its_absence_is_said(a_vi
     clean = DATA["snapshot"] | {"redacted": {"requests": {"email": 0}}, "sessions": "numbered"}
     page = render(a_view_with(data=DATA | {"snapshot": clean}))
     assert "none was found" in page and "Sessions are numbered." in page
+
+
+def test_days_show_what_the_last_accepted_log_had_of_them():
+    day = {**DATA["profile"]["days"][0], "requests": 7}
+    drawn = [
+        data_plots({**DATA, "accepted": {"profile": profile}}, simulated=False)["days"]
+        for profile in (None, {"days": [{**day, "day": "1999-01-01"}]}, {"days": [day]})
+    ]
+    assert drawn[0] == drawn[1] == data_plots(DATA, simulated=False)["days"]
+    assert drawn[2] != drawn[0]

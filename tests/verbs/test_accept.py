@@ -2,10 +2,13 @@
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
 
 from perennial.release.accepted import read_accepted
 from perennial.release.stores.local import LocalStore
+
+RECORD = "accepted/production"
 
 
 @pytest.fixture
@@ -37,6 +40,27 @@ def test_an_accepted_log_is_remembered_and_the_same_snapshot_stays_the_same(
     assert (code, json.loads(out)["is_newest"]) == (0, True)
 
 
+def test_another_reference_makes_another_snapshot(running, run, validated, tmp_path):
+    run("accept")
+    place = tmp_path / "snapshot"
+    before = json.loads((place / "snapshot.json").read_bytes())
+    assert json.loads((place / "accepted.json").read_bytes())["profile"] is None
+    path = running / "source" / "requests" / "part-0000.parquet"
+    pq.write_table(pq.read_table(path).slice(1), path)
+    run("snapshot")
+    assert json.loads((place / "accepted.json").read_bytes()) == {
+        "format_version": 1,
+        "snapshot": before["digest"],
+        "profile": {"requests": 3, "snapshot": before["digest"]},
+    }
+    after = json.loads((place / "snapshot.json").read_bytes())
+    store = LocalStore(running / "store")
+    store.swap_record(RECORD, store.read_record(RECORD), None)
+    run("snapshot")
+    alone = json.loads((place / "snapshot.json").read_bytes())
+    assert alone["digests"] == after["digests"] and alone["digest"] != after["digest"]
+
+
 def test_a_log_that_nobody_validated_is_no_reference(running, run, validated):
     (validated / "profile.json").write_text(json.dumps({"snapshot": "sha256:" + "0" * 64}))
     code, _, err = run("accept")
@@ -48,6 +72,6 @@ def test_a_log_that_nobody_validated_is_no_reference(running, run, validated):
 
 
 def test_a_damaged_record_stops_a_snapshot_with_its_name(running, run):
-    LocalStore(running / "store").swap_record("accepted/production", None, b"[")
+    LocalStore(running / "store").swap_record(RECORD, None, b"[")
     code, _, err = run("snapshot")
     assert code == 3 and "the record of the last accepted log of production is not JSON" in err
