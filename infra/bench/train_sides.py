@@ -38,7 +38,7 @@ def train_ours(
     precision: str = "bf16",
     batch: int = 64,
     cached: bool = False,
-    budget: int = 8_192,
+    budget: int = 4_096,
     max_tokens: int = 128,
     epochs: int = 1,
     seed: int = 1,

@@ -97,7 +97,7 @@ def load_trainable(
     *,
     max_tokens: int,
     device: torch.device,
-    budget: int = 16_384,
+    budget: int = 4_096,
     precision: torch.dtype = torch.float32,
     dropout: float | None = None,
     freeze_layers: int = 0,
