@@ -204,7 +204,10 @@ def _snapshot(source: Path, store: Any, workspace: Workspace, params: Params) ->
         window_days=params.snapshot.window_days,
         click_window_seconds=params.snapshot.click_window_seconds,
         max_unknown_share=params.snapshot.max_unknown_share,
+        min_query_sessions=params.snapshot.min_query_sessions,
+        memory_mb=params.snapshot.memory_mb,
         key=None,
+        session_key=None,
     )
 
 

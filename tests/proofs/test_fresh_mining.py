@@ -23,8 +23,8 @@ from perennial.model.digest import directory_digest
 from perennial.model.encoder import Encoder, load_encoder
 from perennial.model.remining import Remining, new_share
 from perennial.params import load_params
-from perennial.stages.remine import remining
 from perennial.stages.examples import make_examples
+from perennial.stages.remine import remining
 from perennial.workspace import Workspace
 
 pytestmark = pytest.mark.slow
