@@ -24,6 +24,7 @@ from perennial.errors import ParamsInvalid
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+Width = Annotated[int, Field(ge=2)]  # of one coordinate only the sign is left
 Positive = Annotated[float, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Margin = Annotated[float, Field(gt=0, le=2)]  # no two unit vectors are further apart
@@ -201,7 +202,8 @@ class Train(Section):
     gradient_caching: bool
     dropout: Annotated[float, Field(ge=0, lt=1)] | None
     freeze_layers: Annotated[int, Field(ge=0)]
-    dimensions: list[Count]
+    dimensions: list[Width]
+    dimension: Width | None
     min_rank_share: Share
     max_norm_growth: Annotated[float, Field(gt=1)]
     validation_share: Annotated[float, Field(ge=0, lt=1)]

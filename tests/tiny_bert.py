@@ -1,4 +1,4 @@
-"""A BERT with one layer, 16 wide, of random weights: a transformer that learns in seconds."""
+"""A BERT of few layers, 16 wide, of random weights: a transformer that learns in seconds."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tokenizers.processors import TemplateProcessing
 DIMENSION = 16
 
 
-def write_tiny_bert(root: Path) -> Path:
+def write_tiny_bert(root: Path, *, layers: int = 1, dropout: float = 0.1) -> Path:
     """Write its SentenceTransformer directory below `root`; the directory."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
@@ -30,10 +30,12 @@ def write_tiny_bert(root: Path) -> Path:
     config = BertConfig(
         vocab_size=len(fast),
         hidden_size=DIMENSION,
-        num_hidden_layers=1,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=32,
         max_position_embeddings=64,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
     )
     BertModel(config).save_pretrained(root / "bert")
     fast.save_pretrained(root / "bert")

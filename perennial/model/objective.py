@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-from torch.nn.functional import normalize
 
 from perennial.model.losses.loss import Loss
 from perennial.model.shelf import Part, Shelf, parted
+from perennial.model.widths import narrowed
 
 
 def objective(
@@ -25,7 +25,7 @@ def objective(
     """
     values, active = [], None
     for width in (vectors.shape[1], *dimensions):
-        cut = vectors if width == vectors.shape[1] else normalize(vectors[:, :width], dim=1)
+        cut = narrowed(vectors, width)
         for (name, batch), (queries, documents) in zip(parts, parted(cut, parts), strict=True):
             measured = loss(
                 queries,

@@ -11,6 +11,7 @@ from perennial.model.passes import forward
 from perennial.model.shelf import Shelf
 from perennial.model.team import Team
 from perennial.model.trainable import Trainable
+from perennial.model.widths import narrowed
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,22 @@ class Remining:
 
 @torch.no_grad()
 def mined_anew(
-    model: Trainable, shelf: Shelf, name: str, remining: Remining, *, team: Team
+    model: Trainable,
+    shelf: Shelf,
+    name: str,
+    remining: Remining,
+    *,
+    team: Team,
+    width: int | None = None,
 ) -> Examples:
-    """The triplets with the negatives that the weights of now find; they are the set `name`."""
+    """The triplets with the negatives that the weights of now find; they are the set `name`.
+
+    All vectors are cut to `width`.
+    """
     was_learning = model.module.training
     model.module.eval()  # nothing is dropped
     queries, documents = (
-        forward(model, shelf.tokens, rows, team=team, is_cached=True, seed=[0])[0]
+        narrowed(forward(model, shelf.tokens, rows, team=team, is_cached=True, seed=[0])[0], width)
         for rows in (
             shelf.queries(name, np.arange(len(remining.examples.queries))),
             shelf.documents(name, np.arange(len(remining.examples.documents))),

@@ -96,6 +96,7 @@ def fine_tune(
     curriculum: Sequence[Lesson] = (),
     remining: Remining | None = None,
     dimensions: Sequence[int] = (),
+    width: int | None = None,
     is_cached: bool = False,
     clip_norm: float = math.inf,
     min_rank_share: float = 0.0,
@@ -109,7 +110,8 @@ def fine_tune(
     `held_triplets` are rows of `examples` kept for validation. Each batch is joined by
     `replay_size` triplets of `replay`, against forgetting. `remining` gives later epochs other
     negatives; validation ranks the documents of `examples`, always the same. `dimensions` are
-    widths at which the vectors, cut, must serve as well (objective.py).
+    widths at which the vectors, cut, must serve as well (objective.py); `width` is the one that
+    will serve, at which is validated and mined.
     A killed run that is called again with the same arguments continues from `checkpoint` and, on
     the CPU, ends with the same bytes; so does one that `should_stop` ended, which raises
     TrainingInterrupted. `team` shares the work and gets the same weights on every process.
@@ -176,7 +178,7 @@ def fine_tune(
             break
         if remining is not None and remining.is_due(epoch) and len(history) == begun:
             before = sets["remined"].negatives
-            sets["remined"] = mined_anew(model, shelf, "remined", remining, team=team)
+            sets["remined"] = mined_anew(model, shelf, "remined", remining, team=team, width=width)
             taught, mined = "remined", negatives_of(sets["remined"])
             remined.append((epoch, new_share(before, sets["remined"].negatives)))
         lesson = lesson_of(curriculum, epoch)
@@ -214,7 +216,9 @@ def fine_tune(
 
             validation, looked = None, None
             if number == len(plan) - 1 and len(held_triplets):
-                validation = validate(model, shelf, "examples", examples, held_triplets, team=team)
+                validation = validate(
+                    model, shelf, "examples", examples, held_triplets, team=team, width=width
+                )
                 if validation > max(_validations(history), default=-1.0):
                     best = _weights(model)
             if step % _LOOK_EVERY == 0 and len(chosen) == len(plans[0][0]):

@@ -38,8 +38,8 @@ class Trainable(Protocol):
     def embed(self, texts: Any, rows: np.ndarray) -> torch.Tensor:
         """Rows of prepared texts to (n, d) unit vectors, with gradient."""
 
-    def save(self, directory: Path) -> None:
-        """Write the SentenceTransformer directory."""
+    def save(self, directory: Path, *, width: int | None = None) -> None:
+        """Write the SentenceTransformer directory; its vectors are cut to `width` coordinates."""
 
 
 class TrainableStatic:
@@ -86,9 +86,9 @@ class TrainableStatic:
         means = self.module(tokens, torch.from_numpy(starts).to(self._device))
         return normalize(means, dim=1, eps=1e-6)
 
-    def save(self, directory: Path) -> None:
-        """Write the SentenceTransformer directory."""
-        vectors = self.module.weight.detach().cpu().numpy()
+    def save(self, directory: Path, *, width: int | None = None) -> None:
+        """Write the SentenceTransformer directory; a mean of cut vectors is the cut mean."""
+        vectors = self.module.weight.detach().cpu().numpy()[:, :width]
         write_static(directory, self._tokenizer, vectors, max_tokens=self._max_tokens)
 
 

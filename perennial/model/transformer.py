@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 
 from perennial.model.layers import freeze, set_dropout
 from perennial.model.pieces import padding_share, pieces
+from perennial.model.widths import with_width
 
 _CHUNK = 4096  # texts tokenised at a time: the tokenizer pads each chunk to its longest
 # Tokens up to which plain products are quicker than torch's fused attention on a CPU, whose way
@@ -97,6 +98,7 @@ class TrainableTransformer:
             found = self._model(features)["sentence_embedding"]
         return normalize(found.float() if narrow else found, dim=1, eps=1e-6)
 
-    def save(self, directory: Path) -> None:
+    def save(self, directory: Path, *, width: int | None = None) -> None:
         """Write the SentenceTransformer directory, without its generated model card."""
-        self._model.save(str(directory), create_model_card=False, safe_serialization=True)
+        model = with_width(self._model, width)
+        model.save(str(directory), create_model_card=False, safe_serialization=True)

@@ -10,15 +10,24 @@ from perennial.model.passes import forward
 from perennial.model.shelf import Shelf
 from perennial.model.team import Team
 from perennial.model.trainable import Trainable
+from perennial.model.widths import narrowed
 
 _BLOCK = 1024  # queries compared at once
 
 
 @torch.no_grad()
 def validate(
-    model: Trainable, shelf: Shelf, name: str, examples: Examples, held: np.ndarray, *, team: Team
+    model: Trainable,
+    shelf: Shelf,
+    name: str,
+    examples: Examples,
+    held: np.ndarray,
+    *,
+    team: Team,
+    width: int | None = None,
 ) -> float:
-    """MRR@10 of the held triplets' positives among all documents of the examples, set `name`.
+    """MRR@10 of the held triplets' positives among all documents of the examples, set `name`; all
+    vectors are cut to `width`.
 
     Other known positives of the query do not count as mistakes: they are left out of its ranking.
     A document as near as the positive stands ahead of it, or a collapsed encoder would be perfect.
@@ -28,7 +37,10 @@ def validate(
     asked = np.unique(examples.query[held])
     rows = shelf.documents(name, np.arange(len(examples.documents)))
     queries, documents = (
-        forward(model, shelf.tokens, part, team=team, is_cached=True, seed=[0])[0].detach()
+        narrowed(
+            forward(model, shelf.tokens, part, team=team, is_cached=True, seed=[0])[0].detach(),
+            width,
+        )
         for part in (shelf.queries(name, asked), rows)
     )
     model.module.train(was_learning)

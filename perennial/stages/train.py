@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-import torch
 
 from perennial.data.pairs import teachable_pairs
 from perennial.data.split import is_held_out
@@ -23,8 +22,9 @@ from perennial.model.examples import pairs
 from perennial.model.remining import Remining
 from perennial.model.team import join_team, leave_team
 from perennial.model.train import Trained, fine_tune, pick_device
-from perennial.model.trainable import Trainable, load_trainable
+from perennial.model.trainable import Trainable
 from perennial.params import Params, load_params
+from perennial.stages.base import load_base, taught_widths, width_of
 from perennial.stages.examples import make_examples
 from perennial.stages.fingerprint import claim, made_of
 from perennial.stages.followers import followers, is_follower, stop_signals
@@ -58,7 +58,7 @@ def run(workspace: Workspace, params: Params) -> None:
     with followers(_MODULE, work):
         taught = teach(workspace, params)
     out, trained = workspace.artifacts("train"), taught.trained
-    taught.model.save(out / "encoder")
+    taught.model.save(out / "encoder", width=params.train.dimension)
     write_curve(out / "curve.csv", trained)
     write_json(
         out / "summary.json",
@@ -98,15 +98,7 @@ def teach(workspace: Workspace, params: Params) -> Taught:
     queries = triplets["query"].tolist()
     _refuse_leak(queries, is_held_out(queries, share=split.held_out_share, salt=split.salt))
     held = is_held_out(queries, share=section.validation_share, salt=f"{split.salt}/validation")
-    model = load_trainable(
-        workspace.root / section.base,
-        max_tokens=section.max_tokens,
-        device=device,
-        budget=section.tokens_per_forward,
-        precision=torch.bfloat16 if section.precision == "bf16" else torch.float32,
-        dropout=section.dropout,
-        freeze_layers=section.freeze_layers,
-    )
+    model = load_base(workspace.root, section, device=device)
     replayed = section.replay_share / (1 - section.replay_share) * section.batch_queries
     sentences, rests = teachable_pairs(
         catalogue, held_out_share=split.held_out_share, salt=split.salt
@@ -144,7 +136,8 @@ def teach(workspace: Workspace, params: Params) -> Taught:
             checkpoint=own / "checkpoint.safetensors",
             curriculum=_lessons(params),
             remining=anew,
-            dimensions=section.dimensions,
+            dimensions=taught_widths(section, full=width_of(model)),
+            width=section.dimension,
             is_cached=section.gradient_caching,
             clip_norm=section.clip_norm or math.inf,
             min_rank_share=section.min_rank_share,
