@@ -38,6 +38,7 @@ def count(
 ) -> tuple[Suite, dict[str, int]]:
     """The counts that Great Expectations judges, and the rows of triplets, queries, negatives."""
     connection = duckdb.connect(config={"memory_limit": f"{memory_mb}MB", "threads": 2})
+    connection.execute("SET enable_progress_bar = false")
     places = {"triplets": triplets, "catalogue": catalogue}
     connection.execute(FACTS.format(**{k: str(p).replace("'", "''") for k, p in places.items()}))
     found = connection.sql("SELECT DISTINCT query FROM triplets WHERE query IS NOT NULL ORDER BY 1")

@@ -37,7 +37,10 @@ def relations(
     )
     try:
         # no result here depends on the order of a table that has no ORDER BY
-        connection.execute("SET timezone = 'UTC'; SET preserve_insertion_order = false")
+        connection.execute(
+            "SET timezone = 'UTC'; SET preserve_insertion_order = false;"
+            "SET enable_progress_bar = false"
+        )
         for table, found in snapshot.tables.items():
             columns = ", ".join(
                 f"NULL::{TYPES[str(field.type)]} AS {field.name}"

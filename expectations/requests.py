@@ -14,7 +14,8 @@ def suite(
         Least(
             min_requests,
             "requests",
-            "collect a longer log, widen snapshot.window_days or lower validate.min_requests",
+            "collect a longer log, widen snapshot.window_days or lower validate.min_requests, "
+            "or, where the window lies in the future, look for a clock that runs ahead",
         ),
         given("request_id", "give every request an id of its own"),
         characters("request_id", "give every request an id of its own", least=1),

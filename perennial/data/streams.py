@@ -1,6 +1,7 @@
 """Tables written while they stream by: bounded memory, and same rows, same bytes."""
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +12,8 @@ from perennial.data.schema import TABLES
 from perennial.errors import TableInvalid
 
 BATCH_ROWS = 131_072  # of a row group, and so of what is in memory at once
+# What arrow holds beyond Python's years 1 to 9999 is a wrong unit; with room for a window's days.
+FIRST, LAST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def write_stream(batches: Iterable[pa.RecordBatch], path: Path, *, table: str) -> int:
@@ -53,6 +56,11 @@ def _fitting(column: pa.ChunkedArray, field: pa.Field, *, table: str, row: int) 
         raise TableInvalid(
             f"column {field.name} of table {table} does not fit its type {field.type}: {error}"
         ) from error
+    if pa.types.is_timestamp(field.type):
+        early, late = (pa.scalar(each, field.type) for each in (FIRST, LAST))
+        usual = pc.and_(pc.greater_equal(fitting, early), pc.less_equal(fitting, late))
+        if not pc.all(usual, min_count=0).as_py():  # a null is told below
+            raise odd_time(table, field.name)
     if fitting.null_count and not field.nullable:
         first = row + pc.index(pc.is_null(fitting), True).as_py()
         raise TableInvalid(
@@ -60,3 +68,12 @@ def _fitting(column: pa.ChunkedArray, field: pa.Field, *, table: str, row: int) 
             "or leave such rows out"
         )
     return fitting
+
+
+def odd_time(table: str, column: str) -> TableInvalid:
+    """The error for a time before FIRST or after LAST."""
+    return TableInvalid(
+        f"column {column} of table {table} has a time that is not in the years {FIRST.year} to "
+        f"{LAST.year}; look whether it counts seconds, milliseconds or microseconds, and correct "
+        "or leave out such rows"
+    )

@@ -106,6 +106,7 @@ CASES = {
     "propensity 0": ("impressions", one("propensity", 0.0), CHANCE),
     "rank gap": ("impressions", one("rank", 11), CONTIGUOUS),
     "rank tie": ("impressions", one("rank", 9), CONTIGUOUS),
+    "rank huge": ("impressions", one("rank", 2**31 - 1), CONTIGUOUS),
     "event_id twice": ("events", again(), "event_id must be unique"),
     "event of no request": (
         "events",

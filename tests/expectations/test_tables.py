@@ -40,7 +40,8 @@ def test_an_empty_log_is_one_sentence(world, outcomes_of):
     said = [sentence(each) for each in outcomes_of(world) if each.kept is False]
     assert said == [
         "requests: there must be at least 100 requests, but there are 0; "
-        "collect a longer log, widen snapshot.window_days or lower validate.min_requests."
+        "collect a longer log, widen snapshot.window_days or lower validate.min_requests, "
+        "or, where the window lies in the future, look for a clock that runs ahead."
     ]
 
 

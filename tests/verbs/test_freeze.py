@@ -13,7 +13,7 @@ from small import write_params
 
 from perennial.data.schema import LOG_TABLES, TABLES
 from perennial.data.split import content_key
-from perennial.errors import PlaceUnusable
+from perennial.errors import PlaceUnusable, TableInvalid
 from perennial.verbs.freeze import Frozen, freeze_tables
 from perennial.verbs.freezing.sessions import pseudonym
 
@@ -184,3 +184,15 @@ def test_a_log_that_fits_into_no_memory_is_a_sentence(freeze, world):
     pq.write_table(shown, freeze.source / "impressions" / "part-0000.parquet")
     with pytest.raises(PlaceUnusable, match=r"more room than 3 MB .* raise snapshot\.memory_mb"):
         freeze(memory_mb=3)
+
+
+@pytest.mark.parametrize(
+    "microseconds", [1_768_000_000 * 10**9, 2**63 - 1, -62_135_596_800 * 10**6]
+)
+def test_a_youngest_request_beyond_all_calendars_is_a_sentence(freeze, world, microseconds):
+    rows = world.arrow("requests").slice(0, 1)
+    odd = pa.array([microseconds], pa.int64()).cast(rows["ts"].type)
+    rows = rows.set_column(rows.schema.get_field_index("ts"), "ts", odd)
+    pq.write_table(rows, freeze.source / "requests" / "part-0000.parquet")
+    with pytest.raises(TableInvalid, match="ts of table requests has a time that is not in"):
+        freeze()

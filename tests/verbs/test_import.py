@@ -4,6 +4,7 @@ import gzip
 import json
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from small import write_params
@@ -130,6 +131,21 @@ def test_a_column_of_another_type_is_named(run, home, world, tmp_path, name, cha
     code, out, err = run("import", "parquet", "--path", folder)
     assert (code, out) == (2, "")
     assert f"table {name}" in err and says in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("name", "column"), [("events", "ts"), ("catalogue", "updated_at")])
+@pytest.mark.parametrize("microseconds", [1_768_000_000 * 10**9, -(2**62), 2**63 - 1])
+def test_a_time_in_another_unit_is_refused(run, home, world, tmp_path, name, column, microseconds):
+    folder = world.write_source(tmp_path / "theirs")
+    path = folder / name / "part-0000.parquet" if name in LOG_TABLES else folder / f"{name}.parquet"
+    rows = pq.read_table(path)
+    times = rows[column].cast("int64").to_pylist()
+    odd = pa.array([*times[:-1], microseconds], pa.int64()).cast(rows[column].type)
+    pq.write_table(rows.set_column(rows.schema.get_field_index(column), column, odd), path)
+    code, out, err = run("import", "parquet", "--path", folder)
+    assert (code, out) == (2, "")
+    assert f"column {column} of table {name} has a time that is not in the years" in err
+    assert err.count("\n") == 1
 
 
 def test_a_missing_column_says_how_to_map_it(run, home, world, tmp_path):

@@ -106,6 +106,7 @@ def read_pages(
         if not path.is_file():
             raise BadInput(f"{path} is missing; run `python -m expectations` in the workspace")
     with duckdb.connect(config={"threads": 2, "memory_limit": _MEMORY}) as connection:
+        connection.execute("set enable_progress_bar = false")
 
         def ask(query: str, **more: object) -> Any:
             given = {name: str(path) for name, path in files.items()} | more

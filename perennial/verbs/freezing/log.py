@@ -12,7 +12,7 @@ import pyarrow as pa
 from perennial.data.schema import LOG_TABLES, TABLES
 from perennial.data.sources.days import between, newest, part_files
 from perennial.data.sources.parquet import read_of
-from perennial.data.streams import BATCH_ROWS
+from perennial.data.streams import BATCH_ROWS, FIRST, LAST, odd_time
 from perennial.errors import BadInput, PlaceUnusable, TableInvalid
 from perennial.verbs.arriving import settle
 
@@ -71,9 +71,12 @@ def files_of(source: Path) -> dict[str, list[Path]]:
 def last_moment(connection: duckdb.DuckDBPyConnection, requests: Sequence[Path]) -> datetime:
     """The time of the youngest request; raises BadInput where there is none."""
     for files in (newest(requests), requests):
-        query = f"select max(ts)::timestamptz from ({read_of(connection, 'requests', files)})"  # noqa: S608
-        ((latest,),) = connection.execute(query).fetchall()
+        rows = read_of(connection, "requests", files)
+        query = f"select max(ts)::timestamptz as latest, latest between ? and ? from ({rows})"  # noqa: S608
+        ((latest, is_usual),) = connection.execute(query, [FIRST, LAST]).fetchall()
         if latest is not None:
+            if not is_usual:
+                raise odd_time("requests", "ts")
             return latest.astimezone(UTC)  # type: ignore[no-any-return]
     raise BadInput(
         f"the log is empty: no request in {_shared(requests)}; run `perennial simulate`, or "
