@@ -63,7 +63,8 @@ def run(corpus: Corpus, folder: Path, *, factory: str, recall_target: float, tra
         "rebuild_mb": median(cost.bytes for cost in rebuilds) / 1e6,
         "increment_peak_mb": max(cost.peak_mb for cost in plain),
         "compactions": len(compacted),
-        "segments": len(lineage.served.index.segments),
+        "segments": len(lineage.served.manifest.index.segments),
+        "searched": len(lineage.served.index.segments),
     }
     if compacted:
         side.more["compaction_s"] = median(cost.seconds for cost in compacted)

@@ -9,10 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from perennial.errors import BadInput, EncoderMismatch, IntegrityError
+from perennial.errors import BadInput, EncoderMismatch
 from perennial.index.description import read_description
+from perennial.index.gather import gather
+from perennial.index.opening import open_segments
 from perennial.index.search import Effort, Found, search_segments
-from perennial.index.segment import Rows, Segment, check_template, read_dead, read_rows
+from perennial.index.segment import Rows, Segment
 from perennial.index.template import read_template
 
 _FEW_NAMES = 64
@@ -40,12 +42,13 @@ class Index:
         *,
         encoder_digest: str,
         mmap: bool = False,
-        loaded: Mapping[str, Rows] | None = None,
+        loaded: Mapping[tuple[str, ...], Rows] | None = None,
     ) -> "Index":
         """The index of a folder; raises EncoderMismatch where another encoder made it.
 
         `mmap` leaves vectors on the disk until they are searched. `loaded` names the vectors files
-        whose rows, of the very same bytes, are in memory already: they are shared, not read.
+        whose rows, of the very same bytes, are in memory already, one's or several's laid together:
+        they are shared, not read.
         """
         description = read_description(directory)
         if description["encoder"] != encoder_digest:
@@ -58,38 +61,20 @@ class Index:
         if quantizer is not None:
             template = read_template(directory / quantizer, dimension=dimension)
             template = _shared(template, (loaded or {}).values())
-        segments = []
-        for row in description["segments"]:
-            rows = (loaded or {}).get(row["vectors"])
-            if rows is None:
-                rows = read_rows(
-                    directory,
-                    vectors=row["vectors"],
-                    ids=row["ids"],
-                    template=template,
-                    mmap=mmap,
-                )
-            name = row["vectors"]
-            check_template(rows.template[1] if rows.template else None, template, vectors=name)
-            if rows.vectors.metric_type != faiss.METRIC_INNER_PRODUCT:
-                raise IntegrityError(
-                    f"{name} compares by FAISS's metric {rows.vectors.metric_type}, not by inner "
-                    "product; rebuild the index"
-                )
-            dead = read_dead(directory, row["tombstones"], vectors=name, rows=len(rows))
-            segment = Segment(rows, dead)
-            if segment.live != row["live"] or rows.vectors.d != dimension:
-                raise IntegrityError(
-                    f"{name} holds {segment.live} live rows of {rows.vectors.d} "
-                    f"dimensions; its index.json says {row['live']} of {dimension}"
-                )
-            segments.append(segment)
+        segments = open_segments(
+            directory,
+            description["segments"],
+            dimension=dimension,
+            template=template,
+            loaded=loaded or {},
+            mmap=mmap,
+        )
         return cls(
             encoder_digest=encoder_digest,
             dimension=dimension,
             factory=description["factory"],
             settings=dict(description["search"]),
-            segments=tuple(segments),
+            segments=segments,
             template=template[0] if template else None,
         )
 
@@ -108,8 +93,12 @@ class Index:
         segments = []
         for segment in self.segments:
             named = pc.is_in(segment.rows.doc_ids, hidden).to_numpy(zero_copy_only=False)
-            segments.append(Segment(segment.rows, segment.dead | named))
+            segments.append(replace(segment, dead=segment.dead | named))
         return replace(self, segments=tuple(segments))
+
+    def gathered(self) -> "Index":
+        """The same answers from fewer segments: small ones laid together in memory."""
+        return replace(self, segments=gather(self.segments))
 
     def search(
         self, vectors: np.ndarray, k: int, *, slice: str | None = None

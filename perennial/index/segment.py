@@ -39,10 +39,12 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """Rows, and which of them are `dead`: (rows,) bool."""
+    """Rows, and which of them are `dead`: (rows,) bool; `names` are the vectors files they are of,
+    several where they were laid together in memory."""
 
     rows: Rows
     dead: np.ndarray
+    names: tuple[str, ...] = ()
 
     @cached_property
     def live(self) -> int:

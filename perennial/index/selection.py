@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import faiss
@@ -44,6 +45,24 @@ def slice_codes(column: pa.ChunkedArray | None) -> SliceCodes:
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     smallest = np.min_scalar_type(-len(names) - 1)
     return SliceCodes(codes.astype(smallest), {name: code for code, name in enumerate(names)})
+
+
+def joined_codes(each: Sequence[SliceCodes], rows: Sequence[int]) -> SliceCodes:
+    """The codes of segments of so many rows, one after the other, with names in common."""
+    names: dict[str, int] = {}
+    for one in each:
+        for name in one.names:
+            names.setdefault(name, len(names))
+    if not names:
+        return SliceCodes(None, {})
+    smallest, parts = np.min_scalar_type(-len(names) - 1), []
+    for one, count in zip(each, rows, strict=True):
+        if one.codes is None:
+            parts.append(np.full(count, -1, dtype=smallest))
+        else:  # the last stands for -1
+            new = np.array([*(names[name] for name in one.names), -1], dtype=smallest)
+            parts.append(new[one.codes])
+    return SliceCodes(np.concatenate(parts), names)
 
 
 class Selection:

@@ -110,6 +110,8 @@ def load_release(
         mmap=mmap,
         loaded=common_rows(manifest, beside.manifest, beside.whole) if beside else None,
     )
+    if not mmap:
+        index = index.gathered()
     check_one_whole(manifest, encoder=encoder, bridge=bridge, index=index)
     loaded = LoadedRelease(release_id, encoder, index, index, manifest, cached.in_use, bridge)
     # One is enough where encoder and vectors are warm already, and costs the queries beside least.

@@ -14,17 +14,17 @@ _Digests = tuple[str, str, str | None]
 _REMEDY = "roll back, and publish it again"
 
 
-def common_rows(manifest: Manifest, old: Manifest, index: Index) -> dict[str, Rows]:
-    """{vectors file in the new release's folder: rows of `index`, the old one's}, where equal."""
-    there = {
-        _digests(part, old): segment.rows
-        for part, segment in zip(old.index.segments, index.segments, strict=True)
-    }
-    return {
-        part.vectors.path: there[digests]
-        for part in manifest.index.segments
-        if (digests := _digests(part, manifest)) in there
-    }
+def common_rows(manifest: Manifest, old: Manifest, index: Index) -> dict[tuple[str, ...], Rows]:
+    """{vectors files in the new release's folder: rows of `index`, the old one's}, where equal;
+    several files where those rows were laid together."""
+    there = {part.vectors.path: _digests(part, old) for part in old.index.segments}
+    here = {_digests(part, manifest): part.vectors.path for part in manifest.index.segments}
+    found = {}
+    for segment in index.segments:
+        names = [here.get(there[name]) for name in segment.names]
+        if names and None not in names:
+            found[tuple(name for name in names if name is not None)] = segment.rows
+    return found
 
 
 def check_one_whole(

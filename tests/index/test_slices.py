@@ -147,7 +147,7 @@ def test_rows_in_memory_are_shared_and_not_read_again(tmp_path: Path) -> None:
     grow(tmp_path, unit(20, seed=1), named(20, start=400), dead={0: [7]})
     (tmp_path / "segment-0000.faiss").unlink()  # what is in memory is not looked for
     (tmp_path / "segment-0000.parquet").unlink()
-    second = opened(tmp_path, loaded={"segment-0000.faiss": first.segments[0].rows})
+    second = opened(tmp_path, loaded={("segment-0000.faiss",): first.segments[0].rows})
     assert second.segments[0].rows is first.segments[0].rows
     assert int(second.template.this) == int(first.template.this)
     assert first.live == 400 and second.live == 419
