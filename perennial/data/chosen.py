@@ -1,4 +1,4 @@
-"""Which of the documents that were looked at become a query's negatives."""
+"""Which of the documents that were looked at become a query's negatives, and by what bound."""
 
 from collections.abc import Callable
 
@@ -70,3 +70,24 @@ def reranked(
     scores[at, column] = judge(numbers[at], near[at, column])
     order = np.argsort(-scores, axis=1, kind="stable")
     return np.take_along_axis(near, order, axis=1), np.take_along_axis(scores, order, axis=1)
+
+
+def bounds_of(
+    judge: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    query: np.ndarray,
+    positive: np.ndarray,
+    *,
+    queries: int,
+    share: float,
+    margin: float,
+) -> np.ndarray:
+    """(queries,): what a negative has to score below by the judge; infinite without a positive.
+
+    It is a share of the lowest positive, and a margin below it.
+    """
+    lowest = np.full(queries, np.inf, dtype=np.float32)
+    np.minimum.at(lowest, query, judge(query, positive))
+    # A share of a negative similarity means nothing: what lies beyond a right angle is safe.
+    bounds = share * np.maximum(lowest, 0.0)
+    bounds = np.minimum(bounds, lowest - margin if margin else np.inf)
+    return np.asarray(bounds.astype(np.float32))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perennial.data.chosen import choose, ragged, reranked
+from perennial.data.chosen import bounds_of, choose, ragged, reranked
 from perennial.data.draws import draw_others, sample
 
 ORIGINS = ("log", "ann", "random")
@@ -94,8 +94,9 @@ def mine_negatives(
     by_vectors = dot_scores(asked, documents)
     judge = score if score is not None else by_vectors
     margins = {"share": max_positive_share, "margin": absolute_margin}
-    bounds = _bounds(judge, positives, queries, **margins)
-    far = bounds if score is None else _bounds(by_vectors, positives, queries, **margins)
+    answered = positives.query, positives.document
+    bounds = bounds_of(judge, *answered, queries=queries, **margins)
+    far = bounds if score is None else bounds_of(by_vectors, *answered, queries=queries, **margins)
     taken, passed = _joined(never, positives).by_query(), passed.by_query()
     mined = Negatives(
         rows=np.full((queries, count), -1, dtype=np.int64),
@@ -176,18 +177,6 @@ def dot_scores(asked: np.ndarray, documents: np.ndarray) -> Score:
         return out
 
     return score
-
-
-def _bounds(
-    judge: Score, positives: Pairs, queries: int, *, share: float, margin: float
-) -> np.ndarray:
-    """(q,): what a negative has to score below, by the lowest positive; infinite without one."""
-    lowest = np.full(queries, np.inf, dtype=np.float32)
-    np.minimum.at(lowest, positives.query, judge(positives.query, positives.document))
-    # A share of a negative similarity means nothing: what lies beyond a right angle is safe.
-    bounds = share * np.maximum(lowest, 0.0)
-    bounds = np.minimum(bounds, lowest - margin if margin else np.inf)
-    return np.asarray(bounds.astype(np.float32))
 
 
 def _joined(one: Pairs, other: Pairs) -> Pairs:

@@ -24,7 +24,7 @@ from perennial.errors import BadInput, EncoderMismatch, IntegrityError
 from perennial.index.index import Index
 from perennial.model.encoder import load_encoder
 from perennial.model.vectors import VectorCache
-from perennial.release.manifests.describe import index_part, stored
+from perennial.release.manifests.described import index_part, stored
 from perennial.release.publishing.publish import promote
 from perennial.release.publishing.successor import publish_successor
 from perennial.release.stores.local import LocalStore

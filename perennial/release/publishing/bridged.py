@@ -16,13 +16,8 @@ from typing import Any
 from perennial.errors import BadInput, IntegrityError, Refused
 from perennial.index.bridge import read_bridge
 from perennial.release.manifests.canonical import utc_text
-from perennial.release.manifests.describe import (
-    check_dimension,
-    checked_digest,
-    encoder_part,
-    references_part,
-    stored,
-)
+from perennial.release.manifests.describe import check_dimension, checked_digest
+from perennial.release.manifests.described import encoder_part, references_part, stored
 from perennial.release.manifests.manifest import Manifest, read_manifest
 from perennial.release.manifests.parts import BridgePart, Provenance, RecallPart
 from perennial.release.publishing.pins import Say, say_nothing

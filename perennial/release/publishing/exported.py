@@ -6,7 +6,7 @@ from datetime import datetime
 from perennial.errors import BadInput, EncoderMismatch, IntegrityError
 from perennial.model.onnx.exported import Exported
 from perennial.release.manifests.canonical import utc_text
-from perennial.release.manifests.describe import onnx_part
+from perennial.release.manifests.described import onnx_part
 from perennial.release.manifests.manifest import Manifest, read_manifest
 from perennial.release.publishing.pins import Say, say_nothing
 from perennial.release.publishing.successor import Successor, publish_described

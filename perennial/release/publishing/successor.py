@@ -11,13 +11,8 @@ from perennial.errors import BadInput, EncoderMismatch, IntegrityError
 from perennial.index.fit import check_segment_files
 from perennial.release.forgetting.forgotten import refuse_forgotten
 from perennial.release.manifests.canonical import utc_text
-from perennial.release.manifests.describe import (
-    check_index_json,
-    index_part,
-    read_index_json,
-    references_part,
-    stored,
-)
+from perennial.release.manifests.describe import check_index_json, read_index_json
+from perennial.release.manifests.described import index_part, references_part, stored
 from perennial.release.manifests.manifest import Manifest, read_manifest
 from perennial.release.manifests.parts import CataloguePart, Provenance, StoredFile
 from perennial.release.publishing.pins import Say, announce, say_nothing
