@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy.stats import binomtest
 
 from perennial.data.negatives import ORIGINS
 
+_CONFIDENCE = 0.95  # that the share is so high, before it stops a run
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
@@ -29,8 +31,8 @@ def audit_triplets(
     nearly the same text. What people call relevant is never mined, so that how often it would be
     is measured elsewhere: on the triplets `blind`, mined while the miner knew nothing of the
     answers `hidden` (query, doc_id). `limits` bounds `duplicates_of_positives`,
-    `relevant_by_label`, `short_share`, and `relevant_share`, which is None, and unbounded, where
-    nothing was hidden.
+    `relevant_by_label`, `short_share`, and the lower end of the interval of `relevant_share`
+    (Wilson 1927), which is None, and unbounded, where nothing was hidden.
     """
     flat = flat_negatives(triplets)
     positives = triplets.select(["query", "positive"]).to_pandas()
@@ -49,6 +51,7 @@ def audit_triplets(
         "short_share": round(short / max(1, len(by_query)), 6),
         "relevant_share": round(relevant / len(mined_blind), 6) if len(mined_blind) else None,
     }
+    bounded = measured | {"relevant_share": _surely(relevant, len(mined_blind))}
     return {
         "format_version": 1,
         "queries": len(by_query),
@@ -68,15 +71,24 @@ def audit_triplets(
         "limits": {
             name: {"limit": limit, "value": value, "holds": value <= limit}
             for name, limit in limits.items()
-            if (value := measured[name]) is not None
+            if (value := bounded[name]) is not None
         },
     }
+
+
+def _surely(found: int, among: int) -> float | None:
+    """The least share that so many found among so many speak for; None among none."""
+    if not among:
+        return None
+    interval = binomtest(found, among, alternative="greater")
+    return round(float(interval.proportion_ci(_CONFIDENCE, method="wilson").low), 6)
 
 
 def breaches(audit: dict[str, Any]) -> list[str]:
     """One clause for each limit that does not hold."""
     return [
-        f"{name} is {row['value']}, more than {row['limit']}"
+        f"{name} is {'surely ' if name == 'relevant_share' else ''}{row['value']}, "
+        f"more than {row['limit']}"
         for name, row in sorted(audit["limits"].items())
         if not row["holds"]
     ]

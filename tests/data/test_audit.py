@@ -2,8 +2,9 @@
 
 import pandas as pd
 import pyarrow as pa
+import pytest
 
-from perennial.data.audit import audit_triplets, breaches
+from perennial.data.audit import _surely, audit_triplets, breaches
 from perennial.data.mine import TRIPLETS
 
 LIMITS = {
@@ -68,7 +69,15 @@ def test_hidden_answers_are_counted_among_what_was_mined_blind() -> None:
     found = audit([("a", "x"), ("b", "z"), ("b", "x")])
     assert (found["hidden_answers"], found["blind_negatives"]) == (3, 2)  # only of query a
     assert (found["relevant_negatives"], found["relevant_share"]) == (1, 0.5)
-    assert "relevant_share is 0.5, more than 0.1" in str(breaches(found))
+    assert found["limits"]["relevant_share"]["value"] == pytest.approx(0.1211, abs=1e-3)
+    assert "relevant_share is surely 0.1" in str(breaches(found))
+
+
+def test_one_relevant_negative_of_many_is_no_proof() -> None:
+    """A share of 1 in 20 may be chance where 2 in 100 are allowed; 10 in 200 are not."""
+    assert _surely(1, 20) < 0.02 < 1 / 20
+    assert _surely(10, 200) > 0.02
+    assert (_surely(0, 50), _surely(0, 0)) == (0.0, None)
 
 
 def test_where_nothing_was_hidden_nothing_is_measured() -> None:
