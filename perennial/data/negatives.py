@@ -94,9 +94,9 @@ def mine_negatives(
     by_vectors = dot_scores(asked, documents)
     judge = score if score is not None else by_vectors
     margins = {"share": max_positive_share, "margin": absolute_margin}
-    answered = positives.query, positives.document
-    bounds = bounds_of(judge, *answered, queries=queries, **margins)
-    far = bounds if score is None else bounds_of(by_vectors, *answered, queries=queries, **margins)
+    q, d = positives.query, positives.document
+    bounds = bounds_of(judge, q, d, queries=queries, **margins)
+    far = bounds if score is None else bounds_of(by_vectors, q, d, queries=queries, **margins)
     taken, passed = _joined(never, positives).by_query(), passed.by_query()
     mined = Negatives(
         rows=np.full((queries, count), -1, dtype=np.int64),
