@@ -8,6 +8,8 @@ from perennial.errors import BadInput
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers?|blocks?|h)\.(\d+)\.")
 _EMBEDDINGS = re.compile(r"(?:^|\.)(?:embeddings|embed_tokens|wte|wpe|word_embedding)\.")
+# BERT's own, behind which no sentence's vector lies: no gradient ever reaches it.
+_UNUSED = re.compile(r"(?:^|\.)pooler\.dense\.")
 
 
 def freeze(module: nn.Module, layers: int) -> None:
@@ -27,7 +29,7 @@ def freeze(module: nn.Module, layers: int) -> None:
         found = _LAYER.search(name)
         if _EMBEDDINGS.search(name) or (found and int(found[1]) < layers):
             parameter.requires_grad_(False)
-    if not any(parameter.requires_grad for parameter in module.parameters()):
+    if not any(p.requires_grad and not _UNUSED.search(n) for n, p in module.named_parameters()):
         raise BadInput(
             f"train.freeze_layers is {layers}: nothing would be left to learn; choose fewer"
         )

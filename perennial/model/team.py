@@ -69,13 +69,16 @@ class Team:
             p.grad.reshape(-1) if p.grad is not None else torch.zeros_like(p).reshape(-1)
             for p in learning
         ]
-        flat = torch.cat([*parts, parts[0].new_tensor([float(flag)])])
+        said = [*(p.grad is not None for p in learning), flag]
+        flat = torch.cat([*parts, parts[0].new_tensor([float(each) for each in said])])
         with _one_sentence():
             dist.all_reduce(flat)
+        reached = flat[-len(said) : -1].tolist()
         start = 0
-        for parameter in learning:
+        for parameter, is_reached in zip(learning, reached, strict=True):
             end = start + parameter.numel()
-            parameter.grad = flat[start:end].view_as(parameter)
+            # What no gradient reaches has none, as on one process: a zero would let it decay.
+            parameter.grad = flat[start:end].view_as(parameter) if is_reached else None
             start = end
         return bool(flat[-1].item() > 0)
 

@@ -47,7 +47,8 @@ from perennial.model.trainable import load_trainable
 root, cached, stop = Path(sys.argv[1]), sys.argv[2] == "cached", sys.argv[3] == "stop"
 device = torch.device("cpu")
 team = join_team(device)
-model = load_trainable(root / "encoder", max_tokens=32, device=device, budget=200)
+model = load_trainable(root / "encoder", max_tokens=32, device=device, budget=200,
+                       freeze_layers=int(*sys.argv[4:]))
 for module in model.module.modules():
     if isinstance(module, torch.nn.Dropout):
         module.p = 0.0
@@ -99,6 +100,24 @@ def test_two_processes_train_what_one_does(tiny_bert, tmp_path: Path, cached: st
     first, second = (load_file(tmp_path / f"out-{n}" / "model.safetensors") for n in (1, 2))
     for name, weight in first.items():
         assert torch.allclose(weight, second[name], rtol=1e-3, atol=2e-4), name
+
+
+@pytest.mark.slow
+def test_two_processes_leave_frozen_layers_as_they_are(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+    from tiny_bert import write_tiny_bert
+
+    write_tiny_bert(tmp_path, layers=2)
+    for processes in (1, 2):
+        (tmp_path / "checkpoint.safetensors").unlink(missing_ok=True)
+        assert teach(tmp_path, processes, "whole", "run", "1") == [0] * processes
+    before, one, two = (
+        load_file(tmp_path / name / "model.safetensors") for name in ("encoder", "out-1", "out-2")
+    )
+    moved = {name for name, weight in before.items() if not torch.equal(weight, two[name])}
+    assert moved and all("layer.1." in name for name in moved)
+    for name, weight in one.items():
+        assert torch.allclose(weight, two[name], rtol=1e-3, atol=2e-4), name
 
 
 @pytest.mark.slow
