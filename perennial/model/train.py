@@ -269,8 +269,9 @@ def _nothing_teaches(history: list[Step], epoch: int) -> bool:
         return True
     raise TrainingStopped(
         "no triplet of the first epoch teaches: every positive is nearer than its negatives by "
-        "more than the margin; raise train.margin (or train.temperature), mine harder negatives "
-        "(mine.max_positive_share), or leave the champion as it is"
+        "more than the margin, or has none; raise train.margin (or train.temperature) or "
+        "train.hard_negatives, mine harder ones (mine.max_positive_share), or leave the champion "
+        "as it is"
     )
 
 
