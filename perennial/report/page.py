@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from perennial.report import words
 from perennial.report.data_plots import data_plots
+from perennial.report.health_plots import has_health, health_curves
 from perennial.report.plots import loss_curve, per_query_gain, recall_by_k, rounds
 from perennial.report.svg import inline
 from perennial.report.view import ReportView
@@ -68,6 +69,8 @@ def plots(view: ReportView) -> dict[str, str]:
     drawn = {}
     if view.curve:
         drawn["loss"] = loss_curve(view.curve)
+    if has_health(view.curve):
+        drawn["health"] = health_curves(view.curve)
     if view.recall_by_k:
         drawn["recall"] = recall_by_k(view.recall_by_k)
     if view.gains:

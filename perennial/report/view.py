@@ -18,6 +18,10 @@ class CurveRow(TypedDict):
     epoch: int
     loss: float
     validation: NotRequired[float | None]
+    active: NotRequired[float | None]
+    gradient_norm: NotRequired[float | None]
+    effective_rank: NotRequired[float | None]  # of the vectors, every few steps
+    similarity: NotRequired[float | None]
 
 
 class RecallRow(TypedDict):

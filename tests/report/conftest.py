@@ -148,6 +148,10 @@ def a_view(**changes) -> ReportView:
                 "validation": float(0.62 - 0.2 * np.exp(-i / 40) - (i > 150) * 0.01)
                 if i % 15 == 14
                 else None,
+                "active": float(0.2 + 0.6 * np.exp(-i / 60)),
+                "gradient_norm": float(0.5 + np.exp(-i / 30)),
+                "effective_rank": 20.0 - i / 30 if i % 10 == 0 else None,
+                "similarity": 0.1 + i / 2000 if i % 10 == 0 else None,
             }
             for i in steps
         ],

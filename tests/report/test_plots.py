@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from perennial.report.health_plots import PANELS, has_health, health_curves
 from perennial.report.page import plots, render
 from perennial.report.plots import loss_curve, per_query_gain, recall_by_k
 from perennial.report.svg import COLOURS
@@ -16,7 +17,7 @@ def drawn(view) -> dict[str, str]:
 
 
 def test_each_plot_stands_on_its_own_as_xml_with_a_label(drawn):
-    assert set(drawn) == {"loss", "recall", "gain", "rounds"}
+    assert set(drawn) == {"loss", "health", "recall", "gain", "rounds"}
     for svg in drawn.values():
         root = ElementTree.fromstring(svg)
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
@@ -58,6 +59,15 @@ def test_one_row_or_no_validation_is_enough():
     assert "<svg" in loss_curve([{"step": 0, "epoch": 0, "loss": 0.4}])
     assert "<svg" in recall_by_k([{"system": "other", "k": 10, "recall": 0.4}])
     assert "<svg" in per_query_gain([], metric="map")
+
+
+def test_health_shows_what_was_measured_and_nothing_else(drawn):
+    for name in PANELS.values():
+        assert all(part in drawn["health"] for part in name.split("\n"))
+    row = {"step": 0, "epoch": 0, "loss": 0.4}
+    assert not has_health([row]) and not has_health([row | {"active": None}])
+    svg = health_curves([row | {"active": 0.5, "effective_rank": None, "gradient_norm": 0.0}])
+    assert "active" in svg and "norm" in svg and "rank" not in svg and "similarity" not in svg
 
 
 def test_ten_thousand_queries_stay_a_small_file():

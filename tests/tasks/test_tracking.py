@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from perennial.errors import BadInput
+from perennial.model.health import Spread
+from perennial.model.train import Pace, Step
+from perennial.stages.progress import reporter
 from perennial.workspace import Places, Workspace
 from tasks.curves import CurveTail
 from tasks.run import working_in
@@ -90,6 +93,41 @@ def test_curves_are_followed_line_by_line_and_no_step_is_logged_twice(
     progress.write_text("".join(lines[2:]))
     CurveTail(tracking_uri, run_id, progress, warn=pytest.fail)()
     assert steps(tracking_uri, run_id) == [0, 1, 2, 3, 4, 5]
+
+
+def test_all_numbers_of_a_step_become_curves_and_what_nobody_measured_does_not(
+    tracking_uri, run_id, tmp_path
+):
+    with (tmp_path / "progress.jsonl").open("w") as stream:
+        say = reporter(stream, is_heard=False)
+        seen = Spread(variance=0.9, effective_rank=12.5, similarity=0.1)
+        say(Step(0, 0, 0.7, 1.0, 2.5, 0.01, spread=seen), 3, Pace(0.2, 5_000.0, 0.25))
+        say(Step(1, 0, 0.6, 0.9, 2.0, 0.02), 3, None)  # told again, after a kill
+        say(Step(2, 0, 0.5, 0.8, 1.5, 0.01, validation=0.4), 3, Pace(0.1, 9_000.0, 0.5))
+    CurveTail(tracking_uri, run_id, tmp_path / "progress.jsonl", warn=pytest.fail)()
+    points = {
+        key.removeprefix("train/"): [
+            (point.step, point.value)
+            for point in sorted(
+                tracker(tracking_uri).get_metric_history(run_id, key), key=lambda p: p.step
+            )
+        ]
+        for key in tracker(tracking_uri).get_run(run_id).data.metrics
+    }
+    assert points == {
+        "epoch": [(0, 0), (1, 0), (2, 0)],
+        "loss": [(0, 0.7), (1, 0.6), (2, 0.5)],
+        "active": [(0, 1.0), (1, 0.9), (2, 0.8)],
+        "gradient_norm": [(0, 2.5), (1, 2.0), (2, 1.5)],
+        "learning_rate": [(0, 0.01), (1, 0.02), (2, 0.01)],
+        "validation": [(2, 0.4)],
+        "variance": [(0, 0.9)],
+        "effective_rank": [(0, 12.5)],
+        "similarity": [(0, 0.1)],
+        "seconds": [(0, 0.2), (2, 0.1)],
+        "tokens_per_second": [(0, 5_000.0), (2, 9_000.0)],
+        "padding_share": [(0, 0.25), (2, 0.5)],
+    }
 
 
 def test_a_tracker_that_is_away_for_a_while_ends_no_training_and_misses_no_step(
