@@ -74,7 +74,7 @@ def test_every_plot_stands_on_its_own_and_says_that_the_log_is_simulated():
 
 def test_the_page_tells_what_was_logged_left_out_mined_and_audited(a_view_with):
     page = render(a_view_with(data=DATA))
-    assert page.count("<figure>") == 9
+    assert page.count("<figure>") == 10
     assert "&lt;b&gt;sort&lt;/b&gt; an array" in page and "<b>sort" not in page
     for words in ("Not identifiable", "duplicates of positives", "one page is in half of them"):
         assert words in page

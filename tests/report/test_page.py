@@ -98,7 +98,7 @@ def test_every_part_of_the_view_is_on_the_page(page, view):
         "effective_rank",
     ):
         assert expected in text
-    assert page.count("<figure>") == len(plots(view)) == 4
+    assert page.count("<figure>") == len(plots(view)) == 5
 
 
 def test_what_comes_from_simulated_clicks_says_so_in_its_own_section(page):
