@@ -155,7 +155,7 @@ def _embed(
 
 
 def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # stdout may be read by a program
+    print(f"index: {line}", file=sys.stderr, flush=True)  # stdout may be read by a program
 
 
 def _sample(items: list[Any], count: int, generator: np.random.Generator) -> list[Any]:

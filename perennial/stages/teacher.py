@@ -83,4 +83,4 @@ def embed_catalogue(teacher: Teacher, texts: Sequence[str], workspace: Workspace
 
 
 def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(f"mine: {line}", file=sys.stderr, flush=True)
