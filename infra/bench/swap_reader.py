@@ -65,8 +65,9 @@ class Reader:
         return sum(counts) / seconds
 
     def load(self, *, rate: float, seconds: float, seed: int) -> np.ndarray:
-        """(n,) seconds from when each query should have begun (Poisson arrivals at `rate`) to its
-        answer: a query that waits for a late one before it has waited, and it shows."""
+        """(2, n): when each query should have begun (Poisson arrivals at `rate`), and the seconds
+        from then to its answer: a query that waits for a late one before it has waited, and it
+        shows."""
         generator = np.random.default_rng(seed)
         count = int(rate * seconds)
         due = np.cumsum(generator.exponential(1 / rate, count))
@@ -82,7 +83,7 @@ class Reader:
                 spent[turn] = time.perf_counter() - due[turn]
 
         _together(work)
-        return spent
+        return np.stack([due, spent])
 
 
 def memory() -> dict[str, float]:
