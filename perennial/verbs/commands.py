@@ -25,17 +25,26 @@ def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable
 
     @app.command("import")
     def import_(
-        kind: Annotated[str, typer.Argument(help="apidocs, beir or parquet.")],
+        kind: Annotated[str, typer.Argument(help="apidocs, beir, parquet or marks.")],
         path: Annotated[
             str | None,
-            typer.Option(help="The folder, for beir and parquet; or, for parquet, s3://…"),
+            typer.Option(
+                help="The folder, for beir and parquet; for parquet also s3://…; for marks the "
+                "file that a review page downloaded."
+            ),
         ] = None,
         as_json: Json = False,
     ) -> None:
-        """Fill the source folder with a catalogue, labels and, from parquet, a log."""
+        """Fill the source folder with a catalogue, labels and, from parquet, a log.
+
+        Or add to its labels what a person marked on a review page.
+        """
         from perennial.verbs.source import import_source
 
         params, places, began = _params(), Places.from_environment(), time.monotonic()
+        if kind == "marks":
+            _import_marks(path, places.source, as_json)
+            return
         rows = import_source(
             kind,
             path=path,
@@ -163,6 +172,15 @@ def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable
         store = open_store(Places.from_environment().store)
         done = accept_log(Workspace(Path.cwd()), store, channel)
         _tell(as_json, asdict(done), done.sentence)
+
+
+def _import_marks(path: str | None, source: Path, as_json: bool) -> None:
+    from perennial.verbs.marks import import_marks
+
+    if path is None:
+        raise BadInput("marks need their file: perennial import marks --path FILE")
+    taken = import_marks(Path(path), source=source, now=datetime.now(UTC))
+    _tell(as_json, asdict(taken), taken.sentence)
 
 
 def _params() -> Params:

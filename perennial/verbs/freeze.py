@@ -17,6 +17,7 @@ from perennial.verbs.freezing.log import (
     open_views,
     stream,
 )
+from perennial.verbs.freezing.marks import add_marks
 from perennial.verbs.freezing.queries import Rare, findings, leave_out_rare, redact_queries
 from perennial.verbs.freezing.sessions import name_sessions
 
@@ -103,6 +104,7 @@ def freeze_tables(
         end = last_moment(connection, files["requests"])
         times = {"start": end - window, "settled": end - settle, "end": end}
         open_views(connection, files, start=times["start"], end=end)
+        add_marks(connection, source)
         connection.execute(_USABLE, _named(_USABLE, times))
         connection.execute(_GONE)
         gone = _leave_out_gone(connection, max_unknown_share)
