@@ -247,6 +247,9 @@ class Gate(Section):
 
 class Report(Section):
     examples: Count
+    ordinary: Count
+    unjudged: Count
+    seed: Seed
 
 
 class Shadow(Section):

@@ -9,10 +9,11 @@ from perennial.model.digest import file_digest
 from perennial.quality.decision import Decision
 from perennial.release.publishing.publish import publish
 from perennial.workspace import signing_key
-from tasks.artifacts import as_markdown, show_release
+from tasks.artifacts import show_release
 from tasks.graph import candidate_graph
 from tasks.provenance import provenance
 from tasks.registry import MODEL, register_version
+from tasks.review_page import write_review
 from tasks.run import Run
 from tasks.seconds import rooms
 from tasks.step import step
@@ -53,7 +54,7 @@ def register(run: Run, decision: Decision) -> str:
             "lineage": manifest.lineage,
             "gate": gate_digest,
         },
-        page=_review_page(decision, release_id, gate_digest),
+        page=write_review(run, decision, release_id=release_id),
     )
     about = {
         "release_id": release_id,
@@ -78,13 +79,3 @@ def _origin(run: Run) -> dict[str, Any]:
     origin = {"published_at": datetime.now(UTC).isoformat(timespec="seconds"), "provenance": now}
     run.note("register", "origin", origin)
     return origin
-
-
-def _review_page(decision: Decision, release_id: str, gate_digest: str) -> str:
-    short = gate_digest.removeprefix("sha256:")[:12]
-    return (
-        f"# Candidate {release_id}\n\n{as_markdown(decision)}\n"
-        "The table behind it is `gate.json` among the run's artifacts.\n\n"
-        f"To approve, set the tag `approved` to `{short}` (the gate's table that you read), or the "
-        "alias `approved` on this version. To reject, set the tag `rejected` to your reason.\n"
-    )

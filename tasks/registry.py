@@ -8,12 +8,17 @@ from mlflow.exceptions import MlflowException
 
 MODEL = "perennial-encoder"
 CHAMPION, CANDIDATE, APPROVED, REJECTED = "champion", "candidate", "approved", "rejected"
+REVIEWER = "reviewer"  # the tag with the name of who approved or rejected
 
 
 def register_version(
     client: MlflowClient, *, run_id: str, release_id: str, tags: Mapping[str, str], page: str
 ) -> str:
-    """The version of this release, made from the run's `encoder/` artifacts if it is new."""
+    """The version of this release, made from the run's `encoder/` artifacts if it is new.
+
+    A known one whose gate has another table now gets the new page, and loses the alias `approved`:
+    who set it read another table.
+    """
     try:
         client.get_registered_model(MODEL)
     except MlflowException:
@@ -27,6 +32,10 @@ def register_version(
             tags={**tags, "release_id": release_id},
             description=page,
         )
+    elif version.tags.get("gate") != tags.get("gate"):
+        _withdraw_alias(client, str(version.version))
+        tag_version(client, str(version.version), tags)
+        client.update_model_version(MODEL, version.version, description=page)
     client.set_registered_model_alias(MODEL, CANDIDATE, version.version)
     return str(version.version)
 
@@ -71,26 +80,13 @@ def point_aliases(
             client.delete_registered_model_alias(MODEL, alias)
 
 
+def _withdraw_alias(client: MlflowClient, version: str) -> None:
+    aliases = client.get_registered_model(MODEL).aliases
+    if str(aliases.get(APPROVED)) == version:
+        client.delete_registered_model_alias(MODEL, APPROVED)
+
+
 def tag_version(client: MlflowClient, version: str, tags: Mapping[str, str]) -> None:
     """Sets each tag on the version."""
     for key, value in tags.items():
         client.set_model_version_tag(MODEL, version, key, value)
-
-
-def answer_of_review(client: MlflowClient, version: str, gate_digest: str) -> bool | None:
-    """True where a person approved exactly this gate's table, False where one rejected the version,
-    None while nobody has answered.
-
-    Approval is the tag `approved` with the table's digest (or its first 12 hex digits), or the
-    alias `approved` on the version, whose own tag `gate` names the table that was on the page.
-    """
-    found = client.get_model_version(MODEL, version)
-    if REJECTED in found.tags:
-        return False
-    short = gate_digest.removeprefix("sha256:")[:12]
-    if found.tags.get(APPROVED) in {gate_digest, short}:
-        return True
-    # `aliases` is empty on a version read directly from some stores: ask the model.
-    aliases = client.get_registered_model(MODEL).aliases
-    approved = str(aliases.get(APPROVED)) == str(version)
-    return True if approved and found.tags.get("gate") == gate_digest else None

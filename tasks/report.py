@@ -6,15 +6,17 @@ from typing import Any
 
 from prefect.logging import get_run_logger
 
+from perennial.model.digest import file_digest
 from perennial.quality.decision import Decision
 from perennial.report.page import plots, render
 from tasks.artifacts import show_page
 from tasks.notes import write_note
+from tasks.review_page import log_data_pages, write_review
 from tasks.run import Run
 from tasks.seconds import rooms, seconds_of
 from tasks.step import step
-from tasks.tracking import log_metrics, tracker, where_to_look
-from tasks.view import gather
+from tasks.tracking import log_metrics, tracker
+from tasks.view import gather, links
 
 
 @step("report")
@@ -30,11 +32,10 @@ def report(run: Run, decision: Decision) -> Path:
     client.log_artifact(run.tracked, str(page))
     for name, svg in drawn.items():
         client.log_text(run.tracked, svg, f"plots/{name}.svg")
-    for validation in run.workspace.work("validate").glob("*.html"):
-        client.log_artifact(run.tracked, str(validation), "validation")
-    audit = run.workspace.work("audit") / "report.html"
-    if audit.exists():
-        client.log_artifact(run.tracked, str(audit), "audit")
+    if decision.outcome != "promote" and not _was_reviewed(run):
+        # Too few labels are what a person can help with.
+        write_review(run, decision, release_id=None)
+    log_data_pages(run)
     for name in ("comparison.json", "metrics.json", "recall_by_k.csv", "gains.csv"):
         path = run.workspace.artifacts("evaluate") / name
         client.log_artifact(run.tracked, str(path), "evaluate")
@@ -45,16 +46,11 @@ def report(run: Run, decision: Decision) -> Path:
     return page
 
 
-def links(run: Run) -> list[tuple[str, str]]:
-    """Name and command or place of everything else that there is to see."""
-    validation = run.workspace.work("validate") / "report.html"
-    return [
-        ("The run and the registry", where_to_look(run.places.tracking_uri)),
-        ("The validation", str(validation)),
-        ("The audit of the triplets", str(run.workspace.work("audit") / "report.html")),
-        ("The workspace", str(run.workspace.root)),
-        ("What production serves", "perennial status"),
-    ]
+def _was_reviewed(run: Run) -> bool:
+    """Whether this gate's table already has the page that register wrote for its release."""
+    path = run.workspace.work("register") / "candidate.json"
+    gate = file_digest(run.workspace.work("gate") / "decision.json")
+    return path.exists() and run.read("work/register/candidate.json")["gate"] == gate
 
 
 def _summary(run: Run, decision: Decision, page: Path, at: datetime) -> dict[str, Any]:

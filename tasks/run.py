@@ -17,6 +17,7 @@ from perennial.params import Params, load_params
 from perennial.release.stores.open import open_store
 from perennial.release.stores.store import Store
 from perennial.workspace import Places, Workspace
+from tasks.approval import check_reviewers
 from tasks.notes import write_json
 from tasks.seconds import add_wall, forget_seconds
 from tasks.tracking import log_params, start_run, tracker
@@ -65,14 +66,16 @@ def working_in(workspace: Workspace, channel: str) -> Iterator[Run]:
     """The run of this workspace, alone in it and tracked from its start to its end, good or bad."""
     places = Places.from_environment()
     with in_words(workspace.root, places.tracking_uri), alone_in(workspace):
-        began = time.monotonic()
+        began, params = time.monotonic(), load_params(workspace.params)
+        if params.gate.review == "required":
+            check_reviewers(places.tracking_uri)
         forget_seconds(workspace, keep="snapshot")
         forget_failure(workspace)
         tracked = _track(workspace, places)
         add_wall(workspace, "track", time.monotonic() - began)
         uri = places.tracking_uri
         try:
-            yield Run(workspace, places, load_params(workspace.params), channel, tracked)
+            yield Run(workspace, places, params, channel, tracked)
         except Exception as error:
             with contextlib.suppress(OSError):  # which would hide what happened
                 mark_failed(workspace, error)

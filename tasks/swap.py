@@ -13,6 +13,7 @@ from perennial.verbs.replace_champion import Replaced, replace_champion
 from perennial.workspace import signing_key
 from tasks.artifacts import show_decision
 from tasks.releases import candidate_id
+from tasks.review import approver
 from tasks.run import Run
 from tasks.seconds import rooms
 from tasks.step import step
@@ -33,7 +34,7 @@ def swap(run: Run, decision: Decision) -> Decision:
     """The decision, carried out; inconclusive where the channel moved on, is held or says no."""
     try:
         with rooms(run.workspace, "swap"):
-            replaced = _replace(run, why=decision.reasons[0])
+            replaced = _replace(run, why=decision.reasons[0], who=_who(run))
     except Refused as error:
         decision = Decision("inconclusive", (f"Nothing was promoted: {error}.",), decision.evidence)
     else:
@@ -47,7 +48,20 @@ def swap(run: Run, decision: Decision) -> Decision:
     return decision
 
 
-def _replace(run: Run, *, why: str) -> Replaced:
+def _who(run: Run) -> str:
+    """The flow, and the person who approved; raises Refused where one must and none did."""
+    if run.params.gate.review == "auto":
+        return "flow retrain"
+    reviewer = approver(run)
+    if reviewer is None:
+        raise Refused(
+            "nobody approved this release with the gate's table as it is now; retrain again to "
+            "have it reviewed"
+        )
+    return f"flow retrain, approved by {reviewer}"
+
+
+def _replace(run: Run, *, why: str, who: str) -> Replaced:
     return replace_champion(
         run.store,
         run.channel,
@@ -59,7 +73,7 @@ def _replace(run: Run, *, why: str) -> Replaced:
         params=run.params,
         now=datetime.now(UTC),
         why=why,
-        who="flow retrain",
+        who=who,
         key=signing_key(),
         say=get_run_logger().info,
     )

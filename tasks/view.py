@@ -14,6 +14,8 @@ from tasks.provenance import provenance
 from tasks.releases import serving_id
 from tasks.run import Run
 from tasks.seconds import seconds_of
+from tasks.shadow_table import groups
+from tasks.tracking import where_to_look
 
 MOST_ROUNDS = 12
 
@@ -55,6 +57,18 @@ def gather(
         rooms_seconds={step: spent["rooms"] for step, spent in seconds.items()},
         links=links,
     )
+
+
+def links(run: Run) -> list[tuple[str, str]]:
+    """Name and command or place of everything else that there is to see."""
+    validation = run.workspace.work("validate") / "report.html"
+    return [
+        ("The run and the registry", where_to_look(run.places.tracking_uri)),
+        ("The validation", str(validation)),
+        ("The audit of the triplets", str(run.workspace.work("audit") / "report.html")),
+        ("The workspace", str(run.workspace.root)),
+        ("What production serves", "perennial status"),
+    ]
 
 
 def data(run: Run) -> dict[str, Any]:
@@ -102,9 +116,16 @@ def _shadow(run: Run, title_of: dict[str, str]) -> Any:
             "before": [(doc, title_of.get(doc, doc)) for doc in item["champion"]],
             "after": [(doc, title_of.get(doc, doc)) for doc in item["candidate"]],
         }
-        for item in found["most_different"]
+        for item in found["replayed"]["most_different"]
     ]
-    return {**found, "overlap@10": found["overlap"], "most_different": unlike}
+    return {
+        **found["replayed"],
+        "overlap@10": found["replayed"]["overlap"],
+        "most_different": unlike,
+        "groups": groups(found),
+        "clicks": found["clicks"],
+        "decision": found["decision"],
+    }
 
 
 def _note(run: Run, step: str, name: str) -> dict[str, Any] | None:

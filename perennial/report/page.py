@@ -19,14 +19,19 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 def render(view: ReportView) -> str:
     """The whole page as HTML text; every value from the view is escaped."""
-    environment = jinja2.Environment(
+    return environment().get_template("page.html.j2").render(**context(view))
+
+
+def environment() -> jinja2.Environment:
+    """Where the templates are, and how they say numbers; everything is escaped."""
+    found = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    found.filters |= {
         "number": words.number,
         "signed": words.signed,
         "interval": words.interval,
@@ -38,29 +43,36 @@ def render(view: ReportView) -> str:
         "system": words.system_title,
         "capitalize_first": words.capitalized,
     }
+    return found
+
+
+def context(view: ReportView) -> dict[str, Any]:
+    """What the templates of a report need."""
     metric = words.gate_metric(view.decision, view.comparison)
     difference = view.comparison["differences"]["candidate-champion"]
     of_the_log = data_plots(view.data, simulated=view.simulated)
     drawn = plots(view)
     headline, consequence, tone = words.OUTCOMES[view.decision["outcome"]]
-    return environment.get_template("page.html.j2").render(
-        view=view,
-        headline=headline,
-        consequence=consequence,
-        tone=tone,
-        outcomes=words.OUTCOMES,
-        metric=metric,
-        metrics=words.metrics_of(view.comparison),
-        systems=[s for s in words.SYSTEMS if s in view.comparison["systems"]],
-        bars=interval_bars({name: difference[name] for name in words.metrics_of(view.comparison)}),
-        plots={name: Markup(inline(svg)) for name, svg in drawn.items() if name not in of_the_log},
-        data_plots={name: Markup(inline(svg)) for name, svg in of_the_log.items()},
-        left_out=left_out(view.validate or {}, view.data.get("snapshot") or {}),
-        redacted=redacted(view.data.get("snapshot") or {}),
-        css=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
-        canary_bar=_canary_bar(view),
-        slowest=max(view.seconds.values(), default=1.0) or 1.0,
-    )
+    return {
+        "view": view,
+        "headline": headline,
+        "consequence": consequence,
+        "tone": tone,
+        "outcomes": words.OUTCOMES,
+        "metric": metric,
+        "metrics": words.metrics_of(view.comparison),
+        "systems": [s for s in words.SYSTEMS if s in view.comparison["systems"]],
+        "bars": interval_bars(
+            {name: difference[name] for name in words.metrics_of(view.comparison)}
+        ),
+        "plots": {n: Markup(inline(svg)) for n, svg in drawn.items() if n not in of_the_log},
+        "data_plots": {name: Markup(inline(svg)) for name, svg in of_the_log.items()},
+        "left_out": left_out(view.validate or {}, view.data.get("snapshot") or {}),
+        "redacted": redacted(view.data.get("snapshot") or {}),
+        "css": Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        "canary_bar": _canary_bar(view),
+        "slowest": max(view.seconds.values(), default=1.0) or 1.0,
+    }
 
 
 def plots(view: ReportView) -> dict[str, str]:

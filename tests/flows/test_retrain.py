@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from perennial.report.review_view import approval_of
 from tasks.registry import MODEL
 from tasks.repro import stage_environment
 from tasks.workspace import DVC_CONFIG
@@ -134,12 +135,19 @@ def test_review_waits_for_a_person_who_read_this_gate(make_company):
     about = json.loads(company.find(name)[0].read_text())
     client = MlflowClient(company.tracking_uri)
     assert company.stable() == company.champion
-    short = about["gate"].removeprefix("sha256:")[:12]
-    assert short in client.get_model_version(MODEL, about["version"]).description
-    client.set_model_version_tag(MODEL, about["version"], "approved", short)
+    word = approval_of(about["release_id"], about["gate"])
+    version = client.get_model_version(MODEL, about["version"])
+    assert word in version.description
+    pages = {item.path for item in client.list_artifacts(version.run_id, "review")}
+    assert "review/review.html" in pages, "a person has something to read before the answer"
+    client.set_model_version_tag(MODEL, about["version"], "approved", word)
+    client.set_model_version_tag(MODEL, about["version"], "reviewer", "Ada")
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 0, said
-    assert company.stable() == about["release_id"]
+    channel = company.store.read_channel("production")
+    assert channel is not None and channel.stable == about["release_id"]
+    assert channel.history[-1].who == "flow retrain, approved by Ada"
+    assert client.get_run(version.run_id).data.tags["reviewer"] == "Ada"
 
 
 def dvc_repro(workspace: Path, folder: Path) -> Path:

@@ -11,9 +11,11 @@ from perennial.quality.gate import gate
 from perennial.quality.metrics import JUDGED, METRICS
 from perennial.quality.paired import bootstrap_mean
 from perennial.quality.shares import difference_of_shares, wilson
+from perennial.report.review_view import Document, Pair, Preferences, ReviewView, Unjudged
 from perennial.report.view import ReportView
 
 N = 588
+UNKNOWN = {"value": 0.5, "low": None, "high": None}
 TITLES = [
     "numpy.linalg.svd",
     "scipy.sparse.linalg.svds",
@@ -109,6 +111,17 @@ def _compared() -> tuple[dict, dict, list[float]]:
         min_self_retrieval=0.95,
         max_imbalance=10.0,
         min_effective_rank=16,
+        max_mean_similarity=0.9,
+        max_latency_ratio=3.0,
+        max_slice_loss=0.1,
+        min_slice_queries=50,
+        rules={},
+        floors={},
+        smoke={
+            "failure": None,
+            "queries": 200,
+            "latency_ratio": {"value": 1.05, "low": 0.98, "high": 1.12},
+        },
     )
     gains = systems["candidate"]["ndcg@10"] - systems["champion"]["ndcg@10"]
     return comparison, decision.to_dict(), gains.tolist()
@@ -168,6 +181,22 @@ def a_view(**changes) -> ReportView:
             "overlap@10": overlaps,
             "rank_biased_overlap": overlaps,
             "latency_ms": {"champion": 0.41, "candidate": 0.43},
+            "groups": [
+                {"group": "logged queries", "queries": 500, "overlap@10": overlaps},
+                {"group": "asked once", "queries": 3, "overlap@10": UNKNOWN},
+            ],
+            "clicks": [
+                {"method": "by place", "silent": "Clicks by place tell too little: 40 are needed."},
+                {
+                    "method": "by position",
+                    "silent": None,
+                    "normalised": {"champion": overlaps, "candidate": overlaps},
+                    "change": {"value": -0.02, "low": -0.05, "high": 0.01},
+                    "effective": 812.4,
+                    "pages": 10_000,
+                    "seen": overlaps,
+                },
+            ],
             "most_different": [
                 {
                     "query": "reverse the order of rows",
@@ -211,3 +240,56 @@ def view() -> ReportView:
 @pytest.fixture(scope="session")
 def a_view_with():
     return a_view
+
+
+def _found(titles: list[str], relevant: int | None) -> list[Document]:
+    return [
+        Document(f"doc-{t}", t, f"What {t} does, in a few words.", 3 if i == relevant else grade)
+        for i, t in enumerate(titles)
+        for grade in (0 if t == "numpy.linalg.pinv" else None,)
+    ]
+
+
+def a_review(**changes) -> ReviewView:
+    """The retrain in review: three queries side by side, with the named parts replaced."""
+    shown = [
+        ("compute the singular value decomposition of a matrix", "gained", "won", 0.0, 1.0, 0),
+        ("pad an array with zeros", "lost", "lost", 1.0, 0.31, 4),
+        ("mirror a tensor along an axis", "ordinary", "tied", 0.5, 0.5, 3),
+    ]
+    pairs = [
+        Pair(
+            query=query,
+            slice="numpy",
+            group=group,
+            outcome=outcome,
+            champion=before,
+            candidate=after,
+            before=_found(TITLES[shift:] + TITLES[:shift], 6),
+            after=_found(TITLES[shift + 2 :] + TITLES[: shift + 2], 0),
+        )
+        for query, group, outcome, before, after, shift in shown
+    ]
+    parts = {
+        "report": a_view(best=(), worst=(), shadow=None, canary=None, seconds={}),
+        "release": "rel-5f4e3d2c1b0a",
+        "gate": "sha256:" + "0123456789abcdef" * 4,
+        "pairs": pairs,
+        "unjudged": [Unjudged("sum over an axis", _found(["torch.sum", "numpy.sum"], None))],
+        "earlier": [
+            Preferences(
+                "rel-0a1b2c3d4e5f",
+                "Grace",
+                "2026-11-14T09:00:00Z",
+                {"better": 7, "same": 20, "worse": 3},
+                15,
+            )
+        ],
+    }
+    return ReviewView(**{**parts, **changes})
+
+
+@pytest.fixture(scope="session")
+def make_review():
+    """The factory."""
+    return a_review

@@ -6,7 +6,6 @@ import pytest
 
 from tasks.registry import (
     MODEL,
-    answer_of_review,
     point_aliases,
     register_version,
     tag_version,
@@ -28,9 +27,9 @@ def register(client, tracking_uri: str, tracking_home: Path, tmp_path: Path):
         tracking_uri, home=tracking_home, note=tmp_path / "run.json", name="a run", tags={}
     )
 
-    def register(release_id: str) -> str:
-        tags = {"gate": GATE, "decision": "promote"}
-        return register_version(client, run_id=run_id, release_id=release_id, tags=tags, page="#")
+    def register(release_id: str, gate: str = GATE, page: str = "#") -> str:
+        tags = {"gate": gate, "decision": "promote"}
+        return register_version(client, run_id=run_id, release_id=release_id, tags=tags, page=page)
 
     return register
 
@@ -73,23 +72,15 @@ def test_a_reindexed_champion_is_the_version_of_its_encoder(client, register):
     assert aliases(client)["champion"] == version
 
 
-def test_only_the_gate_table_that_was_read_is_approved(client, register):
-    version = register("rel-000000000010")
-    assert answer_of_review(client, version, GATE) is None
-    tag_version(client, version, {"approved": "cdcdcdcdcdcd"})
-    assert answer_of_review(client, version, GATE) is None
-    tag_version(client, version, {"approved": "abababababab"})
-    assert answer_of_review(client, version, GATE) is True
-
-
-def test_the_alias_approves_only_the_table_that_its_version_names(client, register):
-    version = register("rel-000000000011")
+def test_a_release_whose_gate_has_another_table_gets_its_page_and_loses_the_approved_alias(
+    client, register
+):
+    version = register("rel-000000000010", page="the old table")
     client.set_registered_model_alias(MODEL, "approved", version)
-    assert answer_of_review(client, version, GATE) is True
-    assert answer_of_review(client, version, "sha256:" + "cd" * 32) is None
-
-
-def test_a_rejection_wins_over_an_approval(client, register):
-    version = register("rel-000000000012")
-    tag_version(client, version, {"approved": GATE, "rejected": "not on a Friday"})
-    assert answer_of_review(client, version, GATE) is False
+    assert register("rel-000000000010", page="unread") == version
+    assert aliases(client)["approved"] == version, "the same table is the same page"
+    other = "sha256:" + "cd" * 32
+    assert register("rel-000000000010", gate=other, page="the new table") == version
+    found = client.get_model_version(MODEL, version)
+    assert (found.tags["gate"], found.description) == (other, "the new table")
+    assert "approved" not in aliases(client)

@@ -1,0 +1,113 @@
+"""A person's answer about a candidate: whom the registry says it is from, and what it is about.
+
+An approval names a release and the digest of the gate's table. A version's own tags name them too,
+which is what the alias `approved` goes by; another table takes that alias away (registry.py).
+"""
+
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from mlflow import MlflowClient
+
+from perennial.errors import Refused
+from perennial.report.review_view import approval_of
+from tasks.registry import APPROVED, MODEL, REJECTED, REVIEWER
+from tasks.world import without_password
+
+_NAME, _PASSWORD, _TOKEN = (f"MLFLOW_TRACKING_{part}" for part in ("USERNAME", "PASSWORD", "TOKEN"))
+_PROBE = "/api/2.0/mlflow/registered-models/search?max_results=1"
+_PROBE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """yes or no, by whom, and by what: a tag or the alias; `reason` of a no."""
+
+    approved: bool
+    reviewer: str
+    by: str
+    reason: str = ""
+
+
+def answer_of_review(
+    client: MlflowClient, version: str, *, release_id: str, gate: str
+) -> Answer | None:
+    """What a person said of exactly this release and this gate's table; None while nobody did.
+
+    An approval without the tag `reviewer` is none yet. A rejection needs no name, and wins.
+    """
+    found = client.get_model_version(MODEL, version)
+    reviewer = " ".join(found.tags.get(REVIEWER, "").split())[:100]
+    if REJECTED in found.tags:
+        reason = " ".join(found.tags[REJECTED].split()) or "no reason given"
+        return Answer(False, reviewer or "somebody", "tag", reason)
+    if not reviewer:
+        return None
+    whole = f"{release_id}@{gate}"
+    if found.tags.get(APPROVED, "").strip() in {approval_of(release_id, gate), whole}:
+        return Answer(True, reviewer, "tag")
+    # `aliases` is empty on a version read directly from some stores: ask the model.
+    aliases = client.get_registered_model(MODEL).aliases
+    shown = (found.tags.get("release_id"), found.tags.get("gate"))
+    if str(aliases.get(APPROVED)) == str(version) and shown == (release_id, gate):
+        return Answer(True, reviewer, "alias")
+    return None
+
+
+def holds_for(approval: Mapping[str, Any], *, release_id: str, gate: str) -> bool:
+    """Whether a kept approval is about this release and this table still."""
+    return (approval.get("release_id"), approval.get("gate")) == (release_id, gate)
+
+
+def check_reviewers(uri: str, environment: Mapping[str, str] | None = None) -> None:
+    """Raises Refused for a tracker beyond this machine on which anybody could approve."""
+    if not is_beyond_loopback(uri):
+        return
+    place, env = without_password(uri), os.environ if environment is None else environment
+    has_password = bool(urlsplit(uri).password)
+    if not (has_password or env.get(_TOKEN) or (env.get(_NAME) and env.get(_PASSWORD))):
+        raise Refused(
+            f"gate.review is required, but the tracker {place} is beyond this machine and we have "
+            f"no name there; set {_NAME} and {_PASSWORD}, or {_TOKEN}"
+        )
+    if answers_strangers(place):
+        raise Refused(
+            f"gate.review is required, but the tracker {place} answers anybody, so that anybody "
+            "could approve; start it with MLflow's authentication: mlflow server --app-name "
+            "basic-auth"
+        )
+
+
+def is_beyond_loopback(uri: str) -> bool:
+    """Whether others can reach the tracker: it is a server, and not on this machine's loopback."""
+    parts = urlsplit(uri)
+    if parts.scheme not in {"http", "https"}:
+        return False
+    host = parts.hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return False
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return True
+
+
+def answers_strangers(uri: str) -> bool:
+    """Whether the server shows its models to somebody without a name; False where it is away."""
+    parts = urlsplit(uri)
+    request = urllib.request.Request(  # noqa: S310 - http or https, by is_beyond_loopback
+        f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}{_PROBE}"
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=_PROBE_SECONDS) as answer:  # noqa: S310
+            # A proxy's page to log in is an answer, too, but no list of models.
+            return isinstance(json.load(answer), dict)
+    except (urllib.error.URLError, OSError, ValueError):
+        return False

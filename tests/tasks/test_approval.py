@@ -1,0 +1,169 @@
+"""An approval: by a named person, of one release and one table, and void once either changes."""
+
+import base64
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from perennial.errors import Refused
+from perennial.report.review_view import approval_of
+from tasks.approval import (
+    Answer,
+    answer_of_review,
+    answers_strangers,
+    check_reviewers,
+    holds_for,
+    is_beyond_loopback,
+)
+from tasks.registry import MODEL, register_version, tag_version
+from tasks.tracking import start_run, tracker
+
+GATE, OTHER = "sha256:" + "ab" * 32, "sha256:" + "cd" * 32
+NAMES = {"MLFLOW_TRACKING_USERNAME": "ada", "MLFLOW_TRACKING_PASSWORD": "secret"}
+
+
+@pytest.fixture
+def client(tracking_uri: str):
+    return tracker(tracking_uri)
+
+
+@pytest.fixture
+def register(client, tracking_uri: str, tracking_home: Path, tmp_path: Path):
+    run_id = start_run(
+        tracking_uri, home=tracking_home, note=tmp_path / "run.json", name="a run", tags={}
+    )
+
+    def register(release_id: str, gate: str = GATE) -> str:
+        tags = {"gate": gate}
+        return register_version(client, run_id=run_id, release_id=release_id, tags=tags, page="#")
+
+    return register
+
+
+@pytest.mark.slow
+def test_a_tag_approves_the_release_and_the_table_that_it_names_and_no_other(client, register):
+    release = "rel-a00000000001"
+    version = register(release)
+
+    def answer(release_id: str = release, gate: str = GATE) -> Answer | None:
+        return answer_of_review(client, version, release_id=release_id, gate=gate)
+
+    for word in ("yes", GATE, "ab" * 6, release, approval_of(release, OTHER)):
+        tag_version(client, version, {"reviewer": "Ada", "approved": word})
+        assert answer() is None, word
+    for word in (approval_of(release, GATE), f"{release}@{GATE}"):
+        tag_version(client, version, {"approved": word})
+        assert answer() == Answer(True, "Ada", "tag")
+        assert answer(gate=OTHER) is None, "another table voids it"
+        assert answer(release_id="rel-b00000000001") is None, "another release voids it"
+
+
+@pytest.mark.slow
+def test_the_alias_approves_what_the_tags_of_its_version_name(client, register):
+    release = "rel-a00000000002"
+    version = register(release)
+    tag_version(client, version, {"reviewer": "Ada"})
+    client.set_registered_model_alias(MODEL, "approved", version)
+    ours = {"release_id": release, "gate": GATE}
+    assert answer_of_review(client, version, **ours) == Answer(True, "Ada", "alias")
+    assert answer_of_review(client, version, **{**ours, "gate": OTHER}) is None
+    assert answer_of_review(client, version, **{**ours, "release_id": "rel-b00000000002"}) is None
+    register(release, OTHER)  # the gate looked again: the page that Ada read is gone
+    assert answer_of_review(client, version, **{**ours, "gate": OTHER}) is None
+
+
+@pytest.mark.slow
+def test_an_approval_without_a_name_waits_for_one_and_a_rejection_wins_without(client, register):
+    release = "rel-a00000000003"
+    version, ours = register(release), {"release_id": release, "gate": GATE}
+    tag_version(client, version, {"approved": approval_of(release, GATE)})
+    assert answer_of_review(client, version, **ours) is None
+    tag_version(client, version, {"reviewer": " Ada  L. "})
+    answer = answer_of_review(client, version, **ours)
+    assert answer is not None and answer.reviewer == "Ada L."
+    tag_version(client, version, {"rejected": "not on a Friday"})
+    assert answer_of_review(client, version, **ours) == Answer(
+        False, "Ada L.", "tag", "not on a Friday"
+    )
+
+
+def test_a_kept_approval_holds_for_its_release_and_table_only():
+    kept = {"release_id": "rel-a00000000004", "gate": GATE, "reviewer": "Ada"}
+    assert holds_for(kept, release_id="rel-a00000000004", gate=GATE)
+    assert not holds_for(kept, release_id="rel-a00000000004", gate=OTHER)
+    assert not holds_for(kept, release_id="rel-b00000000004", gate=GATE)
+    assert not holds_for({}, release_id="rel-a00000000004", gate=GATE)
+
+
+@pytest.mark.parametrize(
+    ("uri", "beyond"),
+    [
+        ("sqlite:////data/mlflow.db", False),
+        ("http://127.0.0.1:5000", False),
+        ("http://[::1]:5000", False),
+        ("http://localhost:5000", False),
+        ("http://ada:secret@127.8.0.1:5000/prefix", False),
+        ("https://mlflow.example", True),
+        ("http://10.0.0.7:5000", True),
+        ("http://127.0.0.1.example", True),
+    ],
+)
+def test_what_others_can_reach_is_beyond_loopback(uri, beyond):
+    assert is_beyond_loopback(uri) is beyond
+
+
+@pytest.mark.parametrize(
+    "env",
+    [{}, {"MLFLOW_TRACKING_USERNAME": "ada"}, {"MLFLOW_TRACKING_PASSWORD": "x"}],
+)
+def test_a_tracker_beyond_this_machine_needs_our_name_and_password(env):
+    with pytest.raises(Refused, match="MLFLOW_TRACKING_USERNAME") as caught:
+        check_reviewers("https://mlflow.invalid", env)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "env"),
+    [
+        ("http://127.0.0.1:5000", {}),
+        ("sqlite:////data/mlflow.db", {}),
+        ("https://mlflow.invalid", NAMES),  # away: the tracker's own error says so
+        ("https://mlflow.invalid", {"MLFLOW_TRACKING_TOKEN": "token"}),
+        ("https://ada:secret@mlflow.invalid", {}),
+    ],
+)
+def test_a_tracker_on_this_machine_or_with_a_name_may_be_asked_for_a_review(uri, env):
+    check_reviewers(uri, env)
+
+
+class Registry(BaseHTTPRequestHandler):
+    """Shows its models to everybody, or to Ada alone."""
+
+    is_open = True
+
+    def do_GET(self) -> None:
+        ada = "Basic " + base64.b64encode(b"ada:secret").decode()
+        known = self.is_open or self.headers.get("Authorization") == ada
+        self.send_response(200 if known else 401)
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_server_that_answers_strangers_is_told_from_one_that_asks_who_they_are(is_open):
+    handler = type("Registry", (Registry,), {"is_open": is_open})
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            uri = f"http://127.0.0.1:{server.server_port}"
+            assert answers_strangers(uri) is is_open
+        finally:
+            server.shutdown()
+            thread.join()
+    assert not answers_strangers(uri), "a server that is away answers nobody"

@@ -1,0 +1,74 @@
+"""What is swapped in is what a person approved: the release and the gate's table."""
+
+import json
+from pathlib import Path
+
+import pytest
+from small import write_params
+
+from perennial.errors import Refused
+from perennial.model.digest import file_digest
+from perennial.quality.decision import Decision
+from perennial.workspace import Places, Workspace
+from tasks.review import approver
+from tasks.run import Run
+from tasks.swap import _who
+
+RELEASE = "rel-0123456789ab"
+
+
+@pytest.fixture
+def make_run(tmp_path: Path):
+    """A run whose gate promoted and whose candidate is registered."""
+
+    def make(review: str) -> Run:
+        workspace = Workspace(tmp_path / "run")
+        params = write_params(workspace.params, {"gate": {"review": review}})
+        places = Places.from_environment({"PERENNIAL_HOME": str(tmp_path)})
+        run = Run(workspace, places, params, "production", "no run")
+        run.note("gate", "decision", Decision("promote", ("better",), ()).to_dict())
+        gate = file_digest(workspace.work("gate") / "decision.json")
+        run.note("register", "candidate", {"release_id": RELEASE, "version": "1", "gate": gate})
+        return run
+
+    return make
+
+
+def approve(run: Run) -> None:
+    gate = run.read("work/register/candidate.json")["gate"]
+    run.note("review", "approval", {"release_id": RELEASE, "gate": gate, "reviewer": "Ada"})
+
+
+def test_whoever_approved_is_named_where_the_channel_moves(make_run):
+    run = make_run("required")
+    approve(run)
+    assert approver(run) == "Ada"
+    assert _who(run) == "flow retrain, approved by Ada"
+
+
+def test_nobody_is_named_where_nobody_was_asked(make_run):
+    run = make_run("auto")
+    approve(run)
+    assert approver(run) is None and _who(run) == "flow retrain"
+
+
+def test_without_an_approval_nothing_is_swapped(make_run):
+    with pytest.raises(Refused, match="nobody approved"):
+        _who(make_run("required"))
+
+
+def test_another_table_of_the_gate_voids_an_approval(make_run):
+    run = make_run("required")
+    approve(run)
+    run.note("gate", "decision", Decision("promote", ("better, but less so",), ()).to_dict())
+    assert approver(run) is None
+    with pytest.raises(Refused, match="nobody approved"):
+        _who(run)
+
+
+def test_another_release_voids_an_approval(make_run):
+    run = make_run("required")
+    approve(run)
+    path = run.workspace.work("register") / "candidate.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"release_id": "rel-ba9876543210"}))
+    assert approver(run) is None
