@@ -10,11 +10,12 @@ from scipy.sparse import csr_array
 from tokenizers import Tokenizer
 
 from perennial.model.examples import Examples
+from perennial.model.history import Trained
 from perennial.model.losses.schedule import Fixed
 from perennial.model.losses.triplet import TripletLoss
 from perennial.model.static import write_static
 from perennial.model.tokenizer import train_tokenizer
-from perennial.model.train import Trained, fine_tune
+from perennial.model.train import fine_tune
 from perennial.model.trainable import Trainable, TrainableStatic
 
 THINGS = 80

@@ -3,71 +3,36 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from perennial.errors import TrainingInterrupted, TrainingStopped
-from perennial.model.checkpoint import load_checkpoint, save_checkpoint
 from perennial.model.curriculum import Lesson, lesson_of
 from perennial.model.examples import Examples, sample_batch, training_batch
-from perennial.model.health import (
-    Spread,
-    refuse_collapse,
-    refuse_explosion,
-    refuse_nonsense,
-    spread,
+from perennial.model.health import refuse_collapse, refuse_explosion, refuse_nonsense, spread
+from perennial.model.history import (
+    Pace,
+    Step,
+    Trained,
+    nothing_teaches,
+    outcome,
+    patience_is_over,
+    validations,
 )
 from perennial.model.losses.loss import Loss
 from perennial.model.objective import objective
 from perennial.model.passes import forward
 from perennial.model.plan import epoch_plan
 from perennial.model.remining import Remining, mined_anew, negatives_of, new_share
+from perennial.model.resumable import Resumable
 from perennial.model.shelf import Shelf, parted
 from perennial.model.team import ALONE, Team
 from perennial.model.trainable import Trainable
 from perennial.model.validation import validate
 
 _LOOK_EVERY = 10  # steps; the spectrum of 256 vectors takes milliseconds
-
-
-@dataclass(frozen=True)
-class Step:
-    """One optimizer step; `validation` (MRR@10) stands on the last step of an epoch only.
-
-    The documents' spread stands on every tenth step.
-    """
-
-    step: int
-    epoch: int
-    loss: float
-    active: float  # share of what the loss compared that still teaches
-    gradient_norm: float
-    learning_rate: float
-    validation: float | None = None
-    spread: Spread | None = None
-
-
-@dataclass(frozen=True)
-class Pace:
-    """What a step cost, which no result depends on."""
-
-    seconds: float
-    tokens_per_second: float
-    padding_share: float
-
-
-@dataclass(frozen=True)
-class Trained:
-    """How a run ended; its module holds the weights of `best_epoch`."""
-
-    best_epoch: int
-    best_validation: float | None
-    history: tuple[Step, ...]
-    remined: tuple[tuple[int, float], ...] = ()  # (epoch, share of its negatives that are new)
 
 
 def pick_device() -> torch.device:
@@ -135,52 +100,31 @@ def fine_tune(
     ]
     total = sum(len(plan) for plan in plans)
 
-    learner = torch.nn.ModuleList([model.module])
-    if isinstance(loss, torch.nn.Module):
-        learner.append(loss)  # some learn, too
-    optimizer = torch.optim.AdamW(
-        [p for p in learner.parameters() if p.requires_grad],
-        lr=learning_rate,
+    run = Resumable(
+        model.module,
+        loss,
+        checkpoint=checkpoint,
+        learning_rate=learning_rate,
         weight_decay=weight_decay,
     )
-    best, taught = _weights(model), "examples"
-    history: list[Step] = []
-    remined: list[tuple[int, float]] = []
-    mined: dict[str, torch.Tensor] = {}
-    if checkpoint and (
-        restored := load_checkpoint(checkpoint, module=learner, optimizer=optimizer)
-    ):
-        best, progress, mined = restored
-        history = [_read_step(row) for row in progress["history"]]
-        remined = [(epoch, share) for epoch, share in progress["remined"]]
-        if remining is not None and mined:
-            taught, sets["remined"] = "remined", remining.examples_with(mined)
+    history, taught = run.history, "examples"
+    if remining is not None and run.mined:
+        taught, sets["remined"] = "remined", remining.examples_with(run.mined)
     for past in history:
         report(past, total, None)
-
-    def save() -> None:
-        if checkpoint and team.is_first:
-            save_checkpoint(
-                checkpoint,
-                module=learner,
-                best=best,
-                optimizer=optimizer,
-                progress={"history": [asdict(each) for each in history], "remined": remined},
-                mined=mined,
-            )
 
     model.module.train()
     for epoch, plan in enumerate(plans):
         begun = sum(len(earlier) for earlier in plans[:epoch])
         if len(history) >= begun + len(plan):
             continue  # done before the kill
-        if _patience_is_over(history, patience) or _nothing_teaches(history, epoch):
+        if patience_is_over(history, patience) or nothing_teaches(history, epoch):
             break
         if remining is not None and remining.is_due(epoch) and len(history) == begun:
             before = sets["remined"].negatives
             sets["remined"] = mined_anew(model, shelf, "remined", remining, team=team, width=width)
-            taught, mined = "remined", negatives_of(sets["remined"])
-            remined.append((epoch, new_share(before, sets["remined"].negatives)))
+            taught, run.mined = "remined", negatives_of(sets["remined"])
+            run.remined.append((epoch, new_share(before, sets["remined"].negatives)))
         lesson = lesson_of(curriculum, epoch)
         for number, chosen in enumerate(plan):
             step = begun + number
@@ -194,7 +138,7 @@ def fine_tune(
                 remembered = sample_batch(sets["replay"], size=replay_size, seed=seed, step=step)
                 parts.append(("replay", remembered))
             rate = learning_rate * _schedule(step, total=total, warmup=warmup_share)
-            for group in optimizer.param_groups:
+            for group in run.optimizer.param_groups:
                 group["lr"] = rate
 
             # To vectors; the loss over all of them; and from its gradient at them to the weights.
@@ -205,22 +149,22 @@ def fine_tune(
             value, active = objective(
                 loss, vectors, parts, shelf=shelf, dimensions=dimensions, progress=step / total
             )
-            optimizer.zero_grad()
+            run.optimizer.zero_grad()
             torch.autograd.backward(value)
             assert vectors.grad is not None
             back(vectors.grad)
             is_stopping = team.sum_gradients(model.module, flag=should_stop())
-            norm = torch.nn.utils.clip_grad_norm_(learner.parameters(), clip_norm).item()
-            optimizer.step()
-            refuse_nonsense(learner, loss=value.item(), norm=norm, step=step)
+            norm = torch.nn.utils.clip_grad_norm_(run.learner.parameters(), clip_norm).item()
+            run.optimizer.step()
+            refuse_nonsense(run.learner, loss=value.item(), norm=norm, step=step)
 
             validation, looked = None, None
             if number == len(plan) - 1 and len(held_triplets):
                 validation = validate(
                     model, shelf, "examples", examples, held_triplets, team=team, width=width
                 )
-                if validation > max(_validations(history), default=-1.0):
-                    best = _weights(model)
+                if validation > max(validations(history), default=-1.0):
+                    run.keep_as_best()
             if step % _LOOK_EVERY == 0 and len(chosen) == len(plans[0][0]):
                 looked = spread(parted(vectors.detach(), parts)[0][1])
             history.append(
@@ -229,8 +173,9 @@ def fine_tune(
             report(history[-1], total, _pace(model.lengths(shelf.tokens)[texts], started, model))
             refuse_explosion([s.gradient_norm for s in history[-40:]], max_growth=max_norm_growth)
             refuse_collapse(looked, history[0].spread, min_share=min_rank_share, step=step)
-            if len(history) % checkpoint_steps == 0 or validation is not None or is_stopping:
-                save()
+            is_due = len(history) % checkpoint_steps == 0 or validation is not None or is_stopping
+            if is_due and team.is_first:
+                run.save()
             if is_stopping:
                 raise TrainingInterrupted(
                     f"training was asked to stop after step {step + 1} of {total}; run again to "
@@ -238,50 +183,15 @@ def fine_tune(
                 )
 
     model.module.eval()
-    scores = _validations(history)  # one per epoch
-    if not scores:
-        return Trained(history[-1].epoch, None, tuple(history), tuple(remined))
-    model.module.load_state_dict(best)
-    return Trained(scores.index(max(scores)), max(scores), tuple(history), tuple(remined))
-
-
-def _weights(model: Trainable) -> dict[str, torch.Tensor]:
-    return {name: value.detach().clone() for name, value in model.module.state_dict().items()}
+    if validations(history):
+        model.module.load_state_dict(run.best)
+    return outcome(history, run.remined)
 
 
 def _schedule(step: int, *, total: int, warmup: float) -> float:
     """Linear from 0 to 1 over the warm-up, then linear to 0."""
     rise = max(1, round(warmup * total))
     return min((step + 1) / rise, (total - step) / max(1, total - rise))
-
-
-def _patience_is_over(history: list[Step], patience: int) -> bool:
-    scores = _validations(history)
-    return len(scores) > patience and max(scores[-patience:]) <= max(scores[:-patience])
-
-
-def _nothing_teaches(history: list[Step], epoch: int) -> bool:
-    """Whether no step of the last epoch had anything to teach; raises where the first had not."""
-    last = [step for step in history if step.epoch == epoch - 1]
-    if not last or any(step.active > 0 for step in last):
-        return False
-    if epoch > 1:
-        return True
-    raise TrainingStopped(
-        "no triplet of the first epoch teaches: every positive is nearer than its negatives by "
-        "more than the margin, or has none; raise train.margin (or train.temperature) or "
-        "train.hard_negatives, mine harder ones (mine.max_positive_share), or leave the champion "
-        "as it is"
-    )
-
-
-def _validations(history: list[Step]) -> list[float]:
-    return [step.validation for step in history if step.validation is not None]
-
-
-def _read_step(row: dict[str, Any]) -> Step:
-    seen = row.pop("spread")
-    return Step(**row, spread=seen and Spread(**seen))
 
 
 def _pace(lengths: np.ndarray, started: float, model: Trainable) -> Pace:

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import pandas as pd
 
 from perennial.model.health import Spread
-from perennial.model.train import Pace, Step, Trained
+from perennial.model.history import Pace, Step, Trained
 
 
 def write_curve(path: Path, trained: Trained) -> None:

@@ -19,9 +19,10 @@ from perennial.errors import PerennialError, TableInvalid
 from perennial.model.curriculum import Lesson
 from perennial.model.digest import directory_digest
 from perennial.model.examples import pairs
+from perennial.model.history import Trained
 from perennial.model.remining import Remining
 from perennial.model.team import join_team, leave_team
-from perennial.model.train import Trained, fine_tune, pick_device
+from perennial.model.train import fine_tune, pick_device
 from perennial.model.trainable import Trainable
 from perennial.params import Params, load_params
 from perennial.stages.base import load_base, taught_widths, width_of

@@ -20,9 +20,9 @@ from perennial.errors import PlaceUnusable, TrainingStopped
 from perennial.model.checkpoint import load_checkpoint, save_checkpoint
 from perennial.model.digest import directory_digest, file_digest
 from perennial.model.examples import Examples, pairs
+from perennial.model.history import Step
 from perennial.model.shelf import Shelf
 from perennial.model.team import ALONE
-from perennial.model.train import Step
 from perennial.model.trainable import Trainable, load_trainable
 from perennial.model.validation import validate
 

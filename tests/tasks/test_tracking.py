@@ -8,7 +8,7 @@ import pytest
 
 from perennial.errors import BadInput
 from perennial.model.health import Spread
-from perennial.model.train import Pace, Step
+from perennial.model.history import Pace, Step
 from perennial.stages.progress import reporter
 from perennial.workspace import Places, Workspace
 from tasks.curves import CurveTail

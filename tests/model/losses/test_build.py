@@ -8,13 +8,13 @@ import pytest
 import torch
 from tiny_encoder import HELD, static_model, things, tokenizer, train
 
+from perennial.model.history import Step
 from perennial.model.losses.build import MININGS, build_loss
 from perennial.model.losses.loss import Loss
 from perennial.model.losses.proxy import ProxyNCA
 from perennial.model.losses.schedule import Fixed, Ramp, Schedule, Switch
 from perennial.model.shelf import Shelf
 from perennial.model.team import ALONE
-from perennial.model.train import Step
 from perennial.model.trainable import Trainable
 from perennial.model.validation import validate
 
