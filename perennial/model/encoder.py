@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from perennial.model.digest import directory_digest
-from perennial.model.layout import is_static
+from perennial.model.layout import is_static, refuse_cut
 from perennial.model.static import mean_vectors, read_static, tokenize, whole_texts
 
 _CHUNK = 4096  # texts tokenised at a time; bounds memory, changes no vector
@@ -51,9 +51,12 @@ class TransformerEncoder:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
         from sentence_transformers import SentenceTransformer
 
+        from perennial.model.widths import full_width
+
         self._model = SentenceTransformer(
             str(directory), trust_remote_code=False, local_files_only=True
         )
+        refuse_cut(directory, width=full_width(self._model))
         self._batch_size = batch_size
         self.digest = digest
         self.dimension = int(self._model.get_embedding_dimension() or 0)

@@ -8,6 +8,8 @@ from perennial.errors import BadInput
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers?|blocks?|h)\.(\d+)\.")
 _EMBEDDINGS = re.compile(r"(?:^|\.)(?:embeddings|embed_tokens|wte|wpe|word_embedding)\.")
+# Where attention that is computed in one call, and has no module of its own for it, says its share.
+_SHARES = ("dropout_prob", "attention_dropout")
 # BERT's own, behind which no sentence's vector lies: no gradient ever reaches it.
 _UNUSED = re.compile(r"(?:^|\.)pooler\.dense\.")
 
@@ -40,7 +42,15 @@ def set_dropout(module: nn.Module, share: float) -> None:
     for part in module.modules():
         if isinstance(part, nn.Dropout):
             part.p = share
-        # Attention that is computed in one call has no module of its own for it.
-        for name in ("dropout_prob", "attention_dropout"):
+        for name in _SHARES:
             if isinstance(getattr(part, name, None), float):
                 setattr(part, name, share)
+
+
+def drops(module: nn.Module) -> bool:
+    """Whether a forward, while it learns, is another each time."""
+    return module.training and any(
+        (isinstance(part, nn.Dropout) and part.p > 0)
+        or any(getattr(part, name, 0) for name in _SHARES)
+        for part in module.modules()
+    )

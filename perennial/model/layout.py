@@ -44,6 +44,22 @@ def read_modules(directory: Path) -> list[dict[str, str]]:
     return rows
 
 
+def refuse_cut(directory: Path, *, width: int) -> None:
+    """Raises BadInput where an encoder of so many coordinates is asked to cut its vectors only
+    when it encodes: what learns would be wider than what serves."""
+    try:
+        config = json.loads((directory / "config_sentence_transformers.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return  # it says nothing
+    cut = config.get("truncate_dim") if isinstance(config, dict) else None
+    if isinstance(cut, int) and cut < width:
+        raise BadInput(
+            f"{directory} cuts its {width} coordinates to {cut} when it encodes (truncate_dim in "
+            "config_sentence_transformers.json), but trains them all; remove truncate_dim there, "
+            f"and set train.dimension to {cut} for an encoder that is cut for good"
+        )
+
+
 def is_static(directory: Path) -> bool:
     """True for a StaticEmbedding with or without Normalize, which needs no torch to be read."""
     names = [module["type"].rpartition(".")[2] for module in read_modules(directory)]

@@ -4,6 +4,9 @@ The loss sees all vectors of a batch at once and needs no graph behind them; the
 piece at a time. With gradient caching (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch
 Size under Memory Limited Setup") a piece is forwarded twice, and memory no longer grows with the
 batch; without it all graphs wait for the gradient. Both give the same gradient.
+
+A text at whose vector the gradient is zero teaches nothing: no query of the batch has it for its
+nearest negative, or its triplet keeps the margin. Cached, it is not forwarded again.
 """
 
 from collections.abc import Callable
@@ -12,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from perennial.model.layers import drops
 from perennial.model.team import Team
 from perennial.model.trainable import Trainable
 
@@ -38,15 +42,33 @@ def forward(
         graphs: list[torch.Tensor | None] = [embed(number) for number in range(len(cuts))]
     vectors = team.gather([graph.detach() for graph in graphs if graph is not None], cuts, shares)
     if is_cached:
-        graphs = [None] * len(cuts)
+        graphs = []
 
     def back(gradient: torch.Tensor) -> None:
-        for number, cut in enumerate(cuts):
-            graph, graphs[number] = graphs[number], None  # so that it is freed behind us
-            at = torch.from_numpy(cut).to(gradient.device)
-            torch.autograd.backward(embed(number) if graph is None else graph, gradient[at])
+        if not is_cached:
+            for number, cut in enumerate(cuts):
+                graph, graphs[number] = graphs[number], None  # so that it is freed behind us
+                assert graph is not None
+                torch.autograd.backward(graph, gradient[_at(cut, gradient)])
+            return
+        teaches = (gradient != 0).any(dim=1).cpu().numpy()
+        if not teaches[own].any():
+            teaches[own[0]] = True  # a gradient of zero is not none: moments fade, weights decay
+        if drops(model.module):
+            for number, cut in enumerate(cuts):
+                if teaches[cut].any():
+                    torch.autograd.backward(embed(number), gradient[_at(cut, gradient)])
+            return
+        teaching = own[teaches[own]]
+        for cut in model.cut(lengths[teaching]):
+            again = model.embed(tokens, rows[teaching[cut]])
+            torch.autograd.backward(again, gradient[_at(teaching[cut], gradient)])
 
     return vectors.requires_grad_(), back
+
+
+def _at(cut: np.ndarray, like: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(cut).to(like.device)
 
 
 def _number(seed: list[int]) -> int:

@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 from tokenizers import Tokenizer
 
 from perennial.errors import BadInput
-from perennial.model.layout import read_modules
+from perennial.model.layout import read_modules, refuse_cut
 
 _PACKAGE = "sentence_transformers"
 _MODULES = [
@@ -72,6 +72,7 @@ def read_static(directory: Path) -> tuple[Tokenizer, np.ndarray]:
             f"{path} holds NaN or Inf in {broken} of {len(vectors)} token vectors; give an encoder "
             "whose training went well, or train again with a smaller learning rate"
         )
+    refuse_cut(directory, width=vectors.shape[1])
     largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
     if largest >= len(vectors):
         raise BadInput(

@@ -10,14 +10,15 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize
 
+from perennial.model.attention import attend_plainly
 from perennial.model.layers import freeze, set_dropout
+from perennial.model.layout import refuse_cut
+from perennial.model.narrow import Twin
 from perennial.model.pieces import padding_share, pieces
-from perennial.model.widths import with_width
+from perennial.model.widths import full_width, with_width
 
 _CHUNK = 4096  # texts tokenised at a time: the tokenizer pads each chunk to its longest
-# Tokens up to which plain products are quicker than torch's fused attention on a CPU, whose way
-# back took 1.7 of 4.4 s of a step (64 triplets of 128 tokens); their memory grows with the square.
-_SHORT = 256
+_SHORT = 256  # tokens up to which plain products attend quicker on a CPU
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,17 @@ class TrainableTransformer:
         self._model = SentenceTransformer(
             str(directory), trust_remote_code=False, local_files_only=True, device=str(device)
         )
+        refuse_cut(directory, width=full_width(self._model))
         self._model.max_seq_length = min(self._model.max_seq_length or max_tokens, max_tokens)
         if device.type == "cpu" and self._model.max_seq_length <= _SHORT:
-            self._model[0].auto_model.set_attn_implementation("eager")
+            attend_plainly(self._model[0].auto_model)
         self._padding = int(getattr(self._model.tokenizer, "pad_token_id", 0) or 0)
-        self._device, self._budget, self._precision = device, budget, precision
+        self._device, self._budget = device, budget
         self.module = cast(nn.Module, self._model)
         if dropout is not None:
             set_dropout(self.module, dropout)
         freeze(self.module, freeze_layers)
+        self._twin = None if precision == torch.float32 else Twin(self.module, precision)
 
     def prepare(self, texts: Sequence[str]) -> TokenRows:
         """Tokenise once; the answer keeps no padding."""
@@ -93,10 +96,9 @@ class TrainableTransformer:
             padded = np.full(inside.shape, self._padding if key == "input_ids" else 0, np.int64)
             padded[inside] = values[gather]
             features[key] = torch.from_numpy(padded).to(self._device)
-        narrow = self._precision != torch.float32
-        with torch.autocast(self._device.type, self._precision, enabled=narrow):
-            found = self._model(features)["sentence_embedding"]
-        return normalize(found.float() if narrow else found, dim=1, eps=1e-6)
+        model = self.module if self._twin is None else self._twin.current()
+        found = model(features)["sentence_embedding"]
+        return normalize(found if self._twin is None else found.float(), dim=1, eps=1e-6)
 
     def save(self, directory: Path, *, width: int | None = None) -> None:
         """Write the SentenceTransformer directory, without its generated model card."""

@@ -20,13 +20,19 @@ def narrowed(vectors: torch.Tensor, width: int | None) -> torch.Tensor:
     return normalize(vectors[:, :width], dim=1, eps=1e-6)
 
 
+def full_width(model: "SentenceTransformer") -> int:
+    """The coordinates of its vectors before any truncate_dim."""
+    with model.truncate_embeddings(None):
+        return int(model.get_embedding_dimension() or 0)
+
+
 def with_width(model: "SentenceTransformer", width: int | None) -> "SentenceTransformer":
     """The same encoder with a projection to its first `width` coordinates behind it.
 
     A module and not sentence-transformers' truncate_dim, which its forward, and so a graph of it,
     knows nothing of.
     """
-    full = int(model.get_embedding_dimension() or 0)
+    full = full_width(model)
     if width is None or width >= full:
         return model
     from sentence_transformers import SentenceTransformer

@@ -1,19 +1,27 @@
 """What a SentenceTransformer directory may hold: nothing that could run code."""
 
 import json
+import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from tiny_encoder import write_encoder
+import torch
+from tiny_encoder import DIMENSION, write_encoder
 
 from perennial.errors import BadInput
 from perennial.model.encoder import load_encoder
 from perennial.model.layout import UNSAFE_SUFFIXES, is_static, read_modules
+from perennial.model.trainable import Trainable, load_trainable
 
 
 @pytest.fixture
 def encoder(tmp_path: Path) -> Path:
     return write_encoder(tmp_path / "encoder")
+
+
+def load_learner(encoder: Path) -> Trainable:
+    return load_trainable(encoder, max_tokens=32, device=torch.device("cpu"))
 
 
 def change(encoder: Path, **fields: str) -> Path:
@@ -73,6 +81,32 @@ def test_a_static_encoder_without_a_part_names_it(encoder: Path, name: str) -> N
     (encoder / name).unlink()
     with pytest.raises(BadInput, match=rf"{name} cannot be read"):
         load_encoder(encoder)
+
+
+@pytest.mark.parametrize(("cut", "is_refused"), [(DIMENSION - 1, True), (DIMENSION, False)])
+def test_an_encoder_that_encodes_cut_but_trains_whole_is_refused(
+    encoder: Path, cut: int, is_refused: bool
+) -> None:
+    config = encoder / "config_sentence_transformers.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"truncate_dim": cut}))
+    wanted = rf"cuts its {DIMENSION} coordinates to {cut} .*set train.dimension to {cut}"
+    for load in (load_encoder, load_learner):
+        with pytest.raises(BadInput, match=wanted) if is_refused else nullcontext():
+            load(encoder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_refused", [True, False])
+def test_a_transformer_that_encodes_cut_is_refused_too(
+    tiny_bert: Path, tmp_path: Path, is_refused: bool
+) -> None:
+    copy = shutil.copytree(tiny_bert, tmp_path / "copy")
+    config = copy / "config_sentence_transformers.json"
+    cut = 5 if is_refused else 16
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"truncate_dim": cut}))
+    for load in (load_encoder, load_learner):
+        with pytest.raises(BadInput, match="to 5 when it enc") if is_refused else nullcontext():
+            load(copy)
 
 
 def test_a_static_module_in_a_folder_of_its_own_is_found(encoder: Path) -> None:

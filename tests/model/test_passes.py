@@ -41,6 +41,30 @@ def test_the_cached_gradient_is_the_uncached_one(tiny_bert: Path, budget: int) -
     assert max(float(g.abs().max()) for g in whole) > 1e-2  # dropout at work, and a real gradient
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+@pytest.mark.parametrize("teaching", [[], [2], [0, 3, 6]])
+def test_what_teaches_nothing_is_not_forwarded_again_and_the_gradient_is_the_same(
+    tiny_bert: Path, teaching: list[int], dropout: float
+) -> None:
+    found, forwarded = [], []
+    for cached in (False, True):
+        model = load_trainable(
+            tiny_bert, max_tokens=32, device=torch.device("cpu"), budget=1, dropout=dropout
+        )
+        model.module.double().train()
+        tokens, rows = model.prepare(things().documents), np.arange(7)
+        vectors, back = forward(model, tokens, rows, team=ALONE, is_cached=cached, seed=[3])
+        model.module.register_forward_hook(lambda *_: forwarded.append(1))
+        gradient = torch.zeros_like(vectors)
+        gradient[teaching] = torch.arange(1.0, 17.0, dtype=torch.float64)
+        back(gradient)
+        found.append([p.grad for p in model.module.parameters() if p.grad is not None])
+    assert len(forwarded) == max(1, len(teaching))
+    assert len(found[0]) == len(found[1]) > 10  # zeros where nothing teaches: moments fade
+    for one, two in zip(*found, strict=True):
+        assert torch.allclose(one, two, rtol=0, atol=1e-9)
+
+
 def test_dropout_is_drawn_anew_for_every_step(tiny_bert: Path) -> None:
     one, other = (gradients(tiny_bert, cached=True, budget=40, seed=seed) for seed in (4, 5))
     assert not all(torch.allclose(a, b) for a, b in zip(one, other, strict=True))
