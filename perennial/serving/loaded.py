@@ -58,11 +58,15 @@ class LoadedRelease:
         Raises BadInput for an empty query or k < 1.
         """
         check_queries(queries, k)
-        if not queries:
-            return []
+        return self.find(self.embed(queries), k, slice=slice) if queries else []
+
+    def embed(self, queries: Sequence[str]) -> np.ndarray:
+        """(q, d) rows of the index's space for checked queries, q at least 1."""
         vectors = self.encoder.encode(queries)
-        if self.bridge is not None:
-            vectors = self.bridge.apply(vectors)
+        return vectors if self.bridge is None else self.bridge.apply(vectors)
+
+    def find(self, vectors: np.ndarray, k: int, *, slice: str | None = None) -> list[Answer]:
+        """The k nearest documents of each of the (q, d) rows that `embed` made."""
         # No more rows than there are: what is asked for is not what is reserved.
         scores, doc_ids = self.index.search(vectors, min(k, max(self.index.live, 1)), slice=slice)
         # A query without a single known token has no direction: everything would be as near.

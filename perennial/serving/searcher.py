@@ -1,4 +1,4 @@
-"""The searcher: serves a channel's stable release and follows it, without a gap, when it moves."""
+"""The searcher: serves a channel's releases and follows them, without a gap, when they move."""
 
 import math
 import time
@@ -13,7 +13,9 @@ from perennial.release.stores.store import Store
 from perennial.serving.follower import Follower
 from perennial.serving.loaded import Answer, LoadedRelease
 from perennial.serving.polling import Poller
+from perennial.serving.routing import Arm
 from perennial.serving.runtime import check_runtime
+from perennial.serving.serving import Serving
 from perennial.serving.source import Source
 
 _CLOSING_SECONDS = 5.0
@@ -65,7 +67,7 @@ class Searcher:
     @property
     def release(self) -> LoadedRelease:
         """The release that the next query would be answered by; raises BadInput once closed."""
-        return self._follower.release
+        return self._follower.serving.stable
 
     @property
     def problem(self) -> str | None:
@@ -76,13 +78,23 @@ class Searcher:
         """The k nearest documents, of one slice where it is given; raises BadInput without text."""
         return self.search_many([query], k, slice=slice)[0]
 
+    @property
+    def serving(self) -> Serving:
+        """What answers now: stable and, during a rollout, its candidate; BadInput once closed."""
+        return self._follower.serving
+
     def search_many(
-        self, queries: Sequence[str], k: int = 10, *, slice: str | None = None
+        self, queries: Sequence[str], k: int = 10, *, slice: str | None = None, arm: Arm = "stable"
     ) -> list[Answer]:
-        """The answers to all queries, from one and the same release."""
-        release = self._follower.release
-        self._asked.extend(queries[:1])
-        return release.search_many(queries, k, slice=slice)
+        """The answers to all queries, from one and the same release: the arm's."""
+        return self.take(arm, asked=queries).search_many(queries, k, slice=slice)
+
+    def take(self, arm: Arm, *, asked: Sequence[str]) -> LoadedRelease:
+        """The release that the arm's queries are about to be answered by; stable where the channel
+        has no candidate, or none that could be loaded. The next release is tried with the first
+        of `asked`."""
+        self._asked.extend(asked[:1])
+        return self._follower.serving.of(arm)
 
     def refresh(self) -> bool:
         """Look at the channel now: True where a new release came in; whatever keeps it out leaves

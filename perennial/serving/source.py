@@ -13,7 +13,7 @@ from perennial.release.caching.evict import evict
 from perennial.release.caching.remembered import remember_channel, remembered_channel
 from perennial.release.channels.channel import Channel, check_channel
 from perennial.release.channels.mask import MaskedDocuments
-from perennial.release.manifests.canonical import parse_strictly
+from perennial.release.manifests.canonical import parse_strictly, parse_utc
 from perennial.release.stores.store import Store
 from perennial.serving.loaded import LoadedRelease, load_release
 from perennial.serving.runtime import Runtime
@@ -48,6 +48,14 @@ class Source:
         """What the channel serves, less what it hides; shares what it can with the one `beside`."""
         return self._load(channel, channel.stable, beside=beside, asked=asked)
 
+    def load_candidate(
+        self, channel: Channel, *, beside: LoadedRelease, asked: Sequence[str]
+    ) -> LoadedRelease | None:
+        """The candidate of the channel's rollout; hides what stable hides, unless it is newer."""
+        if channel.candidate is None:
+            return None
+        return self._load(channel, channel.candidate.release_id, beside=beside, asked=asked)
+
     def last_served(self) -> LoadedRelease | None:
         """What the cache holds whole of what the channel served last, the newest first."""
         place = self.store.place
@@ -66,7 +74,9 @@ class Source:
         """Remember what is served, and evict all else but what was served before it."""
         with self._warned():
             remember_channel(self.cache, channel, place=self.store.place)
-            evict(self.cache, keep={channel.stable, previous, *channel.standing()[-2:]})
+            candidate = {channel.candidate.release_id} if channel.candidate else set()
+            keep = {channel.stable, previous, *channel.standing()[-2:]}
+            evict(self.cache, keep=keep | candidate)
 
     def drop_gone(self, channel: Channel) -> None:
         """Evict what the store keeps no more: a document forgotten there is forgotten here too."""
@@ -105,7 +115,7 @@ class Source:
                 progress=self.progress,
                 runtime=self.runtime,
             )
-        mask = channel.mask.digest if channel.mask else None
+        mask = _mask_of(channel, release)
         return release if mask == release.mask else release.hiding(self._hidden(mask), mask=mask)
 
     def _hidden(self, mask: str | None) -> tuple[str, ...]:
@@ -113,6 +123,16 @@ class Source:
             return ()
         data = self.cache.read(self.store, mask)
         return parse_strictly(data, _MASKED, what=f"the mask {mask}").doc_ids
+
+
+def _mask_of(channel: Channel, release: LoadedRelease) -> str | None:
+    """A candidate whose catalogue is newer than the mask may have those documents again."""
+    mask = channel.mask
+    if mask is None:
+        return None
+    is_stable = release.release_id == channel.stable
+    taken = parse_utc(release.manifest.catalogue.watermark)
+    return mask.digest if is_stable or taken <= parse_utc(mask.watermark) else None
 
 
 _MASKED = TypeAdapter(MaskedDocuments)
