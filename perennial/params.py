@@ -320,6 +320,24 @@ class Simulate(Section):
     seed: Seed
 
 
+class Serve(Section):
+    explore: Share
+    max_queries: Count
+    max_k: Count
+    max_query_characters: Count
+    max_body_bytes: Count
+    rate_per_second: Annotated[float, Field(gt=0)]
+    rate_burst: Count
+    batch_queries: Count
+    batch_wait_ms: NotNegative
+    max_waiting: Count
+    log_queue: Count
+    log_flush_seconds: Annotated[float, Field(gt=0)]
+    log_rotate_seconds: Annotated[float, Field(gt=0)]
+    log_rotate_rows: Count
+    drain_seconds: Annotated[float, Field(gt=0)]
+
+
 class Sweep(Section):
     releases: Count
     lineages: Count
@@ -348,6 +366,7 @@ class Params(Section):
     bootstrap: Bootstrap
     bridge: Bridge
     simulate: Simulate
+    serve: Serve
     sweep: Sweep
 
 

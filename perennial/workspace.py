@@ -86,6 +86,17 @@ def session_key() -> bytes | None:
     return os.environ.get("PERENNIAL_SESSION_KEY", "").encode() or None
 
 
+def access_keys() -> tuple[str, ...]:
+    """PERENNIAL_ACCESS_KEYS, of which any lets a caller of the service in; separated by commas."""
+    keys = os.environ.get("PERENNIAL_ACCESS_KEYS", "").split(",")
+    return tuple(key.strip() for key in keys if key.strip())
+
+
+def events_key() -> bytes | None:
+    """PERENNIAL_EVENTS_KEY in bytes; None, and the service makes one for its life, if not set."""
+    return os.environ.get("PERENNIAL_EVENTS_KEY", "").encode() or None
+
+
 def runtime() -> str:
     """PERENNIAL_RUNTIME, what embeds queries: `torch`, or `onnx` where releases have a graph."""
     return os.environ.get("PERENNIAL_RUNTIME") or "torch"

@@ -41,9 +41,9 @@ def rows(
     *, swaps: int = 1000, documents: int = DOCUMENTS, pause: float = PAUSE_SECONDS
 ) -> list[Row]:
     """All rows; takes about 0.8 s a swap, and a minute more."""
-    with _folder() as folder:
+    with folder_with_room() as folder:
         found = load_rows(folder, swaps=swaps, documents=documents, pause=pause)
-    with _folder() as folder:
+    with folder_with_room() as folder:
         return found + memory_rows(folder, documents=MEMORY_DOCUMENTS)
 
 
@@ -57,7 +57,7 @@ def load_rows(folder: Path, *, swaps: int, documents: int, pause: float) -> list
         manifests.append(publish_generation(store, lineage, generation, work))
         shutil.rmtree(work)
     releases = {m.release_id: [lineage.tag, g] for g, m in enumerate(manifests, 1)}
-    channel = _first(store, manifests[0])
+    channel = first_channel(store, manifests[0])
     calm: list[np.ndarray] = []
     moving: list[np.ndarray] = []
     with (
@@ -75,7 +75,7 @@ def load_rows(folder: Path, *, swaps: int, documents: int, pause: float) -> list
             tell.send(**load, seed=2 * block + 1)
             for manifest in manifests[start : start + per]:
                 began = time.monotonic()
-                channel = _move(store, channel, manifest)
+                channel = moved(store, channel, manifest)
                 time.sleep(max(0.0, pause - (time.monotonic() - began)))
             moving.append(np.array(tell.receive()))
         counts, stood_still = tell(do="counts"), pauses()
@@ -142,7 +142,7 @@ def memory_rows(folder: Path, *, documents: int) -> list[Row]:
             (other.manifest, "other", 0),
         )
     }
-    channel = _first(store, tiny.manifest)
+    channel = first_channel(store, tiny.manifest)
     with _reader(folder, store, releases) as tell:
         tell(do="open", channel=channel.name, documents=TINY_DOCUMENTS)
         tell(do="peak", seconds=0.5)
@@ -155,7 +155,7 @@ def memory_rows(folder: Path, *, documents: int) -> list[Row]:
             ("encoder", other.manifest),
         ):
             tell(do="reset")
-            channel = _move(store, channel, manifest)
+            channel = moved(store, channel, manifest)
             tell(do="await", release_id=manifest.release_id)
             tell(do="peak", seconds=1.0)
             found = tell(do="memory")
@@ -217,7 +217,7 @@ def _reader(folder: Path, store: LocalStore, releases: dict[str, list[Any]]) -> 
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def folder_with_room() -> Iterator[Path]:
     """In memory where there is room: a thousand releases are ten thousand fsyncs of a disk."""
     memory = Path("/dev/shm")  # noqa: S108
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > ROOM_BYTES
@@ -244,13 +244,13 @@ def _p99(seconds: np.ndarray) -> float:
     return float(np.percentile(seconds, 99))
 
 
-def _first(store: LocalStore, manifest: Manifest) -> Channel:
+def first_channel(store: LocalStore, manifest: Manifest) -> Channel:
     channel = Channel(1, "production", 1, f"{1:032x}", manifest.release_id)
     store.compare_and_swap(channel.name, None, channel)
     return channel
 
 
-def _move(store: LocalStore, channel: Channel, manifest: Manifest) -> Channel:
+def moved(store: LocalStore, channel: Channel, manifest: Manifest) -> Channel:
     """The write that a swap is; what `promote` checks before it, it checks on another machine."""
     generation = channel.generation + 1
     after = replace(

@@ -1,0 +1,1 @@
+"""The search service: the only code that knows HTTP."""

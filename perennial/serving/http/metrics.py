@@ -1,0 +1,121 @@
+"""What Prometheus reads: latencies by step, errors, empty answers, freshness, the log's counts."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from perennial.release.manifests.canonical import parse_utc
+from perennial.serving.log.writer import LogWriter
+from perennial.serving.searcher import Searcher
+from perennial.serving.service import Searched
+
+_BUCKETS = (
+    0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
+)  # fmt: skip
+# A reindex is a release, 96 a day: series of those long gone would grow without end.
+_RELEASES = 8
+_STEPS = ("encode", "search", "total")
+
+
+class Metrics:
+    """The numbers of one process; for its event loop, scraped from there."""
+
+    def __init__(
+        self, searcher: Searcher, log: LogWriter, *, channel: str, now: Callable[[], datetime]
+    ) -> None:
+        self._channel = channel
+        self._registry = CollectorRegistry()
+        labels = ("channel", "release")
+        self._seconds = Histogram(
+            "perennial_search_seconds", "Seconds of a request, by step.", ("step", *labels),
+            buckets=_BUCKETS, registry=self._registry,
+        )  # fmt: skip
+        self._queries = Counter(
+            "perennial_queries", "Queries answered.", labels, registry=self._registry
+        )
+        self._empty = Counter(
+            "perennial_zero_results", "Queries without a hit.", labels, registry=self._registry
+        )
+        self._errors = Counter(
+            "perennial_errors", "Requests refused or failed.", ("channel", "status"),
+            registry=self._registry,
+        )  # fmt: skip
+        self._known: dict[str, list[Histogram]] = {}
+        self._registry.register(_State(searcher, log, channel=channel, now=now))
+
+    def searched(self, searched: Searched) -> None:
+        """Count one answered request."""
+        for release_id in dict.fromkeys(each.release_id for each in searched.shown):
+            encode, search, total = self._series(release_id)
+            encode.observe(searched.encode_seconds)
+            search.observe(searched.search_seconds)
+            total.observe(searched.total_seconds)
+            of = [each for each in searched.shown if each.release_id == release_id]
+            self._queries.labels(self._channel, release_id).inc(len(of))
+            empty = self._empty.labels(self._channel, release_id)
+            empty.inc(sum(not each.hits for each in of))
+
+    def failed(self, status: int) -> None:
+        """Count a request that was answered with an error."""
+        self._errors.labels(self._channel, str(status)).inc()
+
+    def page(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        return generate_latest(self._registry)
+
+    def _series(self, release_id: str) -> list[Histogram]:
+        if release_id not in self._known:
+            steps = [self._seconds.labels(s, self._channel, release_id) for s in _STEPS]
+            self._known[release_id] = steps
+            if len(self._known) > _RELEASES:
+                self._forget(next(iter(self._known)))
+        return self._known[release_id]
+
+    def _forget(self, release_id: str) -> None:
+        del self._known[release_id]
+        for step in _STEPS:
+            self._seconds.remove(step, self._channel, release_id)
+        self._queries.remove(self._channel, release_id)
+        self._empty.remove(self._channel, release_id)
+
+
+class _State(Collector):
+    """What is read off the searcher and the log when somebody asks."""
+
+    def __init__(
+        self, searcher: Searcher, log: LogWriter, *, channel: str, now: Callable[[], datetime]
+    ) -> None:
+        self._searcher, self._log, self._channel, self._now = searcher, log, channel, now
+
+    def collect(self) -> Iterator[Metric]:
+        labels = ("channel", "release", "arm")
+        fresh = GaugeMetricFamily(
+            "perennial_freshness_seconds", "Age of the newest document's change.", labels=labels
+        )
+        age = GaugeMetricFamily(
+            "perennial_release_age_seconds", "Since the release was made.", labels=labels
+        )
+        serving, now = self._searcher.serving, self._now().astimezone(UTC)
+        for arm, release in (("stable", serving.stable), ("candidate", serving.candidate)):
+            if release is not None:
+                at, names = release.manifest, (self._channel, release.release_id, arm)
+                fresh.add_metric(names, (now - parse_utc(at.catalogue.watermark)).total_seconds())
+                age.add_metric(names, (now - parse_utc(at.created_at)).total_seconds())
+        yield fresh
+        yield age
+        follows = GaugeMetricFamily(
+            "perennial_follows_channel", "1, or 0 with a problem.", labels=("channel",)
+        )
+        follows.add_metric((self._channel,), float(self._searcher.problem is None))
+        yield follows
+        counts = self._log.counts
+        records = CounterMetricFamily(
+            "perennial_log_records", "Log records, by what became of them.", labels=("fate",)
+        )
+        for fate in ("written", "dropped", "lost"):
+            records.add_metric((fate,), getattr(counts, fate))
+        yield records
+        yield GaugeMetricFamily("perennial_log_waiting", "In memory only.", self._log.waiting)

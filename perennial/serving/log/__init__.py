@@ -1,0 +1,1 @@
+"""The log that a search service writes and the next snapshot reads."""

@@ -1,0 +1,150 @@
+"""The log's writer: a bounded queue and one thread, so that writing never keeps an answer waiting.
+
+SIGTERM loses nothing; SIGKILL loses what came within the last `flush_seconds` and no more; what
+finds the queue full is dropped, and counted.
+"""
+
+import logging
+import os
+import secrets
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from perennial.serving.log.parts import recover, write_parts
+from perennial.serving.log.records import Event, Request, Row
+from perennial.serving.log.spool import ORDER, Spool
+
+_SPOOLS = ".spool"
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Counts:
+    """Records, each a request with its impressions or an event; `lost` is what no disk took."""
+
+    written: int = 0
+    dropped: int = 0
+    lost: int = 0
+
+
+class LogWriter:
+    """Takes records from any thread; its own one spools them, and turns spools into parquet."""
+
+    def __init__(
+        self,
+        source: Path,
+        *,
+        capacity: int,
+        flush_seconds: float,
+        rotate_seconds: float,
+        rotate_rows: int,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Raises PlaceUnusable where the source cannot be written; takes over what was left."""
+        self._source, self._capacity, self._now = source, capacity, now
+        self._flush_seconds = flush_seconds
+        self._rotate_seconds, self._rotate_rows = rotate_seconds, rotate_rows
+        self.counts = Counts()
+        self._queue: deque[Request | Event] = deque()
+        self._process = f"serve-{os.getpid()}-{secrets.token_hex(4)}"
+        self._numbers = 0
+        recover(self._folder, source)
+        self._spool: Spool | None = self._new_spool(now().date())
+        self._closed: list[Spool] = []  # not yet parquet
+        self._rotate_at = now().timestamp() + rotate_seconds
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="perennial-log", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Records that are in memory only."""
+        return len(self._queue)
+
+    def put(self, record: Request | Event) -> bool:
+        """Queue a record; False, and counted, where the queue is full. Never waits."""
+        if len(self._queue) >= self._capacity:
+            self.counts.dropped += 1
+            return False
+        self._queue.append(record)
+        return True
+
+    def close(self) -> None:
+        """Write all that was put, as parquet; nothing may be put any more."""
+        self._stopping.set()
+        self._thread.join()
+
+    @property
+    def _folder(self) -> Path:
+        return self._source / _SPOOLS
+
+    def _run(self) -> None:
+        is_last = False
+        while not is_last:
+            is_last = self._stopping.wait(self._flush_seconds)
+            self._warned(self._flush)
+            while is_last and self._queue:
+                self._warned(self._flush)
+            if is_last or self._is_time():
+                self._warned(self._rotate)
+
+    def _warned(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001  the next time may go well
+            _log.warning("the log could not be written: %s", error)
+
+    def _flush(self) -> None:
+        while self._queue:
+            # No more at once than fits the memory twice.
+            taken = [self._queue.popleft() for _ in range(min(len(self._queue), 5_000))]
+            rows: dict[str, list[Row]] = {table: [] for table in ORDER}
+            day = _day(taken[-1])
+            for record in taken:
+                for table, more in record.rows().items():
+                    rows[table] += more
+            try:
+                if self._spool is not None and self._spool.day < day:
+                    self._retire()
+                if self._spool is None:
+                    self._spool = self._new_spool(day)
+                for table in ORDER:
+                    if rows[table]:
+                        self._spool.append(table, rows[table])
+                self.counts.written += len(taken)
+            except Exception:
+                # Half of it may be in the spool: again, it would be there twice.
+                self.counts.lost += len(taken)
+                self._retire()
+                raise
+
+    def _is_time(self) -> bool:
+        rows = 0 if self._spool is None else self._spool.rows
+        is_due = self._now().timestamp() >= self._rotate_at
+        return bool(self._closed) or rows >= self._rotate_rows or (is_due and rows > 0)
+
+    def _rotate(self) -> None:
+        self._retire()
+        self._rotate_at = self._now().timestamp() + self._rotate_seconds
+        while self._closed:
+            write_parts(self._closed[0].path, self._source)
+            self._closed.pop(0).remove()
+
+    def _retire(self) -> None:
+        if self._spool is not None:
+            self._spool.close()
+            self._closed.append(self._spool)
+            self._spool = None
+
+    def _new_spool(self, day: date) -> Spool:
+        self._numbers += 1
+        return Spool(self._folder, day=day, name=f"{self._process}-{self._numbers:05d}")
+
+
+def _day(record: Request | Event) -> date:
+    """In UTC; a row that is a moment older may lie in the next day's file, which readers allow."""
+    return record.ts.astimezone(UTC).date()
