@@ -7,7 +7,7 @@ from perennial.report import words
 from perennial.report.review_view import ReviewView
 
 MOST = 5000  # characters: the column of the registry's database
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+.!|<>&~$-])")
+_SPECIAL = re.compile(r"([\\`*_\[\]#|<>&~])")
 _MARKS = {True: "✓", False: "✕", None: "?"}
 
 

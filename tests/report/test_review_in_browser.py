@@ -55,7 +55,7 @@ def test_what_a_person_marks_by_mouse_and_keys_is_downloaded_and_can_be_imported
         tab.keyboard.press(key)
     assert tab.locator(".case").nth(3).evaluate("item => item === document.activeElement")
     tab.keyboard.press("b")  # no pair there: nothing to mark
-    assert tab.locator("#count").inner_text() == "2 pairs, 1 documents"
+    assert tab.locator("#count").inner_text() == "2 pairs, 1 document"
 
     tab.reload()  # marks outlive it
     with tab.expect_download() as download:
@@ -84,7 +84,7 @@ def test_a_mark_can_be_taken_back(opened, make_review):
     tab = opened(make_review(release=None))
     first = tab.locator(".case").nth(0)
     first.get_by_label("Worse").check()
-    assert tab.locator("#count").inner_text() == "1 pairs, 0 documents"
+    assert tab.locator("#count").inner_text() == "1 pair, 0 documents"
     first.locator(".clear:visible").click()
     assert tab.locator("#count").inner_text() == "No marks yet"
 

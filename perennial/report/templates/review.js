@@ -11,6 +11,8 @@
   const kept = `perennial-marks ${about.release} ${about.gate}`;
   const chosen = (field) => field.querySelector("input:checked");
 
+  const many = (list, name) => `${list.length} ${name}${list.length === 1 ? "" : "s"}`;
+
   function marks() {
     const pairs = [], documents = [];
     for (const field of fields) {
@@ -26,7 +28,8 @@
   function show() {
     const { pairs, documents } = marks();
     const all = pairs.length + documents.length;
-    count.textContent = all ? `${pairs.length} pairs, ${documents.length} documents` : "No marks yet";
+    const said = `${many(pairs, "pair")}, ${many(documents, "document")}`;
+    count.textContent = all ? said : "No marks yet";
     download.disabled = !all || !reviewer.value.trim();
     download.title = reviewer.value.trim() ? "" : "enter your name first";
     for (const item of cases) item.classList.toggle("marked", !!item.querySelector("input:checked"));
