@@ -21,7 +21,7 @@ from perennial.simulation.rows import event_rows, impression_rows, is_found, tim
 Search = Callable[[Sequence[str], int], tuple[np.ndarray, np.ndarray]]
 
 _GAP_SECONDS = (20.0, 120.0)  # between two requests of a session
-_POPULARITY_SIGMA = 0.5  # of the log-normal weights of queries
+POPULARITY_SIGMA = 0.5  # of the log-normal weights of queries
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ def simulate_sessions(
     `tag` makes the ids of this log unique among all logs; requests lie within `days` from `start`,
     their clicks and dwells a few minutes behind them.
     """
-    queries, relevant = _wishes(truth)
+    queries, relevant = wishes(truth)
     if not queries:
         raise BadInput("no query has a known answer, so nobody can be simulated; import judgements")
     generator = np.random.default_rng(seed)
-    weight = np.random.default_rng([seed, 1]).lognormal(sigma=_POPULARITY_SIGMA, size=len(queries))
+    weight = np.random.default_rng([seed, 1]).lognormal(sigma=POPULARITY_SIGMA, size=len(queries))
 
     session = np.repeat(
         np.arange(sessions), generator.integers(1, habits.max_requests + 1, size=sessions)
@@ -87,7 +87,7 @@ def simulate_sessions(
     )
     take = (place[:, None], order)
     shown, score, is_wanted = doc_ids[take], scores[take], wanted[take]
-    clicked = _click(is_found(shown), is_wanted, habits, generator)
+    clicked = click(is_found(shown), is_wanted, habits, generator)
 
     span = days * 86_400
     opened = np.sort(generator.uniform(0, span * 0.98, size=sessions))
@@ -133,7 +133,8 @@ def session_success(log: Log, *, dwell_seconds: float = 30.0) -> np.ndarray:
     return happy.groupby(log.requests["session_id"], sort=True).any().to_numpy(dtype=bool)
 
 
-def _wishes(truth: pd.DataFrame) -> tuple[list[str], list[set[str]]]:
+def wishes(truth: pd.DataFrame) -> tuple[list[str], list[set[str]]]:
+    """The queries that have a known answer, and the doc_ids of each one's answers."""
     wanted = truth[truth["grade"] > 0].groupby("query", sort=True)["doc_id"].apply(set)
     return list(wanted.index), list(wanted)
 
@@ -163,7 +164,7 @@ def _explore(
     return order, np.where(moved, each, stays), explored
 
 
-def _click(
+def click(
     exists: np.ndarray, is_wanted: np.ndarray, habits: Habits, generator: np.random.Generator
 ) -> np.ndarray:
     """(n, k) bool: what was clicked, walking down the ranks until the person leaves."""

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 _CLICK_SECONDS = (3.0, 60.0)  # from a request to its click
-_LONG_DWELL, _SHORT_DWELL = (40.0, 240.0), (2.0, 25.0)  # on what was wanted, and on what was not
+LONG_DWELL, SHORT_DWELL = (40.0, 240.0), (2.0, 25.0)  # on what was wanted, and on what was not
 
 
 def is_found(doc_ids: np.ndarray) -> np.ndarray:
@@ -51,8 +51,8 @@ def event_rows(
     at = seconds[row] + generator.uniform(*_CLICK_SECONDS, size=len(row))
     dwell = np.where(
         is_wanted[row, rank],
-        generator.uniform(*_LONG_DWELL, size=len(row)),
-        generator.uniform(*_SHORT_DWELL, size=len(row)),
+        generator.uniform(*LONG_DWELL, size=len(row)),
+        generator.uniform(*SHORT_DWELL, size=len(row)),
     )
     clicks = pd.DataFrame(
         {

@@ -95,7 +95,8 @@ def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable
     @app.command()
     def simulate(
         on: Annotated[
-            str, typer.Option(help="lexical (BM25), or the name of a channel.")
+            str,
+            typer.Option(help="lexical (BM25), a channel's name, or a service: http://host:port."),
         ] = "lexical",
         sessions: Annotated[int | None, typer.Option(help="Default: simulate.sessions.")] = None,
         as_json: Json = False,
@@ -112,6 +113,12 @@ def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable
             if sessions < 1:
                 raise BadInput(f"--sessions is {sessions}; let at least 1 person search")
             section = section.model_copy(update={"sessions": sessions})
+        if on.startswith(("http://", "https://")):
+            from perennial.verbs.visiting import visit_service, visits_in_words
+
+            visits = visit_service(on, places, section=section, seed=section.seed)
+            _tell(as_json, {"url": on} | asdict(visits), visits_in_words(on, visits))
+            return
         if on == "lexical":
             search = lexical_search(read_catalogue(places.source))
             release_id, channel = LEXICAL, "production"
@@ -151,6 +158,7 @@ def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable
             memory_mb=params.snapshot.memory_mb,
             key=key(),
             session_key=session_key(),
+            lineages=params.snapshot.lineages,
         )
         value = {"digest": info.digest, "champion": info.champion, "rows": info.rows}
         _tell(
