@@ -1,15 +1,31 @@
-"""Lexical baseline, champion and candidate on the same queries: the value of comparison.json."""
+"""Lexical baseline, champion, earlier releases and candidate on the same queries: comparison.json.
 
-from collections.abc import Mapping, Sequence
+Each difference is a cell of value, low and high (paired bootstrap, stratified by slice), wins, ties
+and losses, p (sign-flip test) and cohens_dz; those against the champion, of all metrics and slices,
+have a p_holm too: they are one family.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from perennial.errors import BadInput
 from perennial.quality.metrics import JUDGED, METRICS, Floats
-from perennial.quality.paired import Interval, bootstrap_means, paired_differences
+from perennial.quality.paired import (
+    FEWEST,
+    Interval,
+    Strata,
+    bootstrap_means,
+    differences_of,
+    paired_differences,
+    strata_of,
+)
+from perennial.quality.randomisation import cohens_dz, holm, sign_flip_p
 
 PerQuery = Mapping[str, Floats]
+Cells = dict[str, dict[str, Any]]
+NAMED = ("lexical", "champion", "candidate")  # every other system is an earlier release, by its id
 
 
 def compare(
@@ -20,22 +36,23 @@ def compare(
     samples: int,
     confidence: float,
     seed: int,
+    randomisations: int = 9_999,
 ) -> dict[str, Any]:
     """{system: {metric: (q,) values}} and each query's slice to plain values for JSON.
 
-    Systems are "candidate", "champion" and, where there is one, "lexical". Raises BadInput where
-    they were not asked the same number of queries.
+    Systems are "candidate" and, where there are any, "champion", "lexical" and earlier releases.
+    Raises BadInput where they were not asked the same number of queries.
     """
-    for needed in ("champion", "candidate"):
-        if needed not in per_query:
-            raise BadInput(f"there are no scores of the {needed}; nothing can be compared.")
+    if "candidate" not in per_query:
+        raise BadInput("there are no scores of the candidate; nothing can be compared.")
     lengths = {system: len(scores[METRICS[0]]) for system, scores in per_query.items()}
     if set(lengths.values()) != {len(slices)}:
         raise BadInput(
             f"the systems answered {lengths} of {len(slices)} queries; a paired comparison needs "
             "every query answered by all."
         )
-    bootstrap = {"samples": samples, "seed": seed}
+    drawn: dict[str, Any] = {"samples": samples, "confidence": confidence, "seed": seed}
+    strata = strata_of(slices)
     names = (*METRICS, JUDGED)
     systems = {
         system: {
@@ -43,37 +60,36 @@ def compare(
             for name, interval in zip(
                 names,
                 bootstrap_means(
-                    np.stack([scores[name] for name in names], axis=1),
-                    confidence=confidence,
-                    **bootstrap,
+                    np.stack([scores[name] for name in names], axis=1), strata=strata, **drawn
                 ),
                 strict=True,
             )
         }
         for system, scores in per_query.items()
     }
+    earlier = [system for system in per_query if system not in NAMED]
+    bases = [base for base in ("champion", "lexical", *earlier) if base in per_query]
     differences = {
-        f"candidate-{base}": {
-            name: _rounded(difference)
-            | {"wins": difference.wins, "ties": difference.ties, "losses": difference.losses}
-            for name, difference in paired_differences(
-                {name: per_query["candidate"][name] for name in METRICS},
-                {name: per_query[base][name] for name in METRICS},
-                confidence=confidence,
-                **bootstrap,
-            ).items()
-        }
-        for base in ("champion", "lexical")
-        if base in per_query
+        f"candidate-{base}": _cells(
+            per_query["candidate"], per_query[base], strata, randomisations, **drawn
+        )
+        for base in bases
     }
+    parts = _by_slice(per_query, slices, randomisations, **drawn)
+    if "champion" in per_query:
+        family = [cell for cells in _family(differences, parts) for cell in cells.values()]
+        adjusted = holm([cell["p"] for cell in family])
+        for cell, value in zip(family, adjusted, strict=True):
+            cell["p_holm"] = round(value, 6)
     return {
         "format_version": 1,
         "queries": len(slices),
         "confidence": confidence,
         "systems": systems,
         "differences": differences,
+        "earlier": earlier,
         "judged": {system: systems[system][JUDGED]["value"] for system in systems},
-        "slices": _by_slice(per_query, slices),
+        "slices": parts,
         "health": dict(health),
     }
 
@@ -90,21 +106,62 @@ def largest_changes(
     return gained, lost
 
 
+def _cells(
+    ours: PerQuery,
+    theirs: PerQuery,
+    strata: Strata | None,
+    randomisations: int,
+    *,
+    samples: int,
+    confidence: float,
+    seed: int,
+) -> Cells:
+    """Every metric's cell of one difference."""
+    a, b = ({name: side[name] for name in METRICS} for side in (ours, theirs))
+    found = paired_differences(
+        a, b, samples=samples, confidence=confidence, seed=seed, strata=strata
+    )
+    table = differences_of(a, b)
+    chance = sign_flip_p(table, samples=randomisations, seed=seed)
+    return {
+        name: _rounded(found[name])
+        | {"wins": found[name].wins, "ties": found[name].ties, "losses": found[name].losses}
+        | {"p": round(float(p), 6), "cohens_dz": None if effect is None else round(effect, 6)}
+        for name, p, effect in zip(a, chance, cohens_dz(table), strict=True)
+    }
+
+
 def _by_slice(
-    per_query: Mapping[str, PerQuery], slices: Sequence[str | None]
+    per_query: Mapping[str, PerQuery],
+    slices: Sequence[str | None],
+    randomisations: int,
+    **drawn: Any,
 ) -> dict[str, dict[str, Any]]:
     labels = np.array(["" if name is None else name for name in slices], dtype=object)
     result = {}
     for name in sorted(set(labels) - {""}):
         rows = labels == name
-        result[str(name)] = {
-            "queries": int(rows.sum()),
-            "ndcg@10": {
-                system: round(float(scores["ndcg@10"][rows].mean()), 6)
-                for system, scores in per_query.items()
-            },
+        here = {
+            system: {metric: scores[metric][rows] for metric in METRICS}
+            for system, scores in per_query.items()
         }
+        means = {
+            metric: {s: round(float(scores[metric].mean()), 6) for s, scores in here.items()}
+            for metric in METRICS
+        }
+        result[str(name)] = {"queries": int(rows.sum()), **means}
+        if "champion" in here:
+            cells = _cells(here["candidate"], here["champion"], None, randomisations, **drawn)
+            result[str(name)]["differences"] = {"candidate-champion": cells}
     return result
+
+
+def _family(differences: Mapping[str, Cells], parts: Mapping[str, Any]) -> Iterator[Cells]:
+    """What Holm's correction is over: the whole, and every slice that is large enough to say."""
+    yield differences["candidate-champion"]
+    for part in parts.values():
+        if part["queries"] >= FEWEST:
+            yield part["differences"]["candidate-champion"]
 
 
 def _rounded(interval: Interval) -> dict[str, Any]:

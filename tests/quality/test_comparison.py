@@ -10,7 +10,8 @@ from perennial.quality.comparison import compare, largest_changes
 from perennial.quality.metrics import JUDGED, METRICS
 from perennial.quality.paired import paired_difference
 
-SETTINGS = {"samples": 300, "confidence": 0.95, "seed": 3}
+INTERVAL = {"samples": 300, "confidence": 0.95, "seed": 3}
+SETTINGS = INTERVAL | {"randomisations": 199}
 HEALTH = {"ann_recall@10": 0.99, "coverage": 1.0, "effective_rank": 90.0}
 
 
@@ -54,7 +55,7 @@ def test_a_difference_is_the_paired_one_of_the_two_columns():
     systems = world()
     comparison = compare(systems, slices=[None] * 40, health=HEALTH, **SETTINGS)
     expected = paired_difference(
-        systems["candidate"]["map"], systems["champion"]["map"], **SETTINGS
+        systems["candidate"]["map"], systems["champion"]["map"], **INTERVAL
     )
     written = comparison["differences"]["candidate-champion"]["map"]
     assert (written["value"], written["low"]) == pytest.approx(
@@ -89,3 +90,49 @@ def test_the_largest_changes_are_gains_and_losses_only_largest_first():
     candidate = np.array([0.9, 0.1, 0.5, 1.0, 0.4])
     assert largest_changes(candidate, champion, examples=3) == ([3, 0], [1, 4])
     assert largest_changes(champion, champion, examples=3) == ([], [])
+
+
+def test_every_cell_has_its_chance_its_effect_and_against_the_champion_its_correction():
+    slices = ["numpy"] * 25 + ["scipy"] * 9 + [None] * 6
+    comparison = compare(world(), slices=slices, health=HEALTH, **SETTINGS)
+    whole = comparison["differences"]["candidate-champion"]
+    numpy, scipy = (
+        comparison["slices"][name]["differences"]["candidate-champion"]
+        for name in ("numpy", "scipy")
+    )
+    family = [cell for cells in (whole, numpy) for cell in cells.values()]
+    assert len(family) == 12
+    assert all(1 / 200 <= cell["p"] <= cell["p_holm"] <= 1 for cell in family)
+    assert all("p_holm" not in cell and cell["low"] is None for cell in scipy.values())
+    assert all("p_holm" not in c for c in comparison["differences"]["candidate-lexical"].values())
+    cell = whole["ndcg@10"]
+    assert np.sign(cell["cohens_dz"]) == np.sign(cell["value"])
+
+
+def test_an_earlier_release_is_one_more_system_to_differ_from():
+    systems = world() | {"rel-0123456789ab": scores(7)}
+    comparison = compare(systems, slices=[None] * 40, health=HEALTH, **SETTINGS)
+    assert comparison["earlier"] == ["rel-0123456789ab"]
+    assert "candidate-rel-0123456789ab" in comparison["differences"]
+    assert "rel-0123456789ab" in comparison["judged"]
+
+
+def test_a_first_release_is_compared_with_what_there_is():
+    systems = {name: s for name, s in world().items() if name != "champion"}
+    comparison = compare(systems, slices=["a"] * 40, health=HEALTH, **SETTINGS)
+    assert set(comparison["differences"]) == {"candidate-lexical"}
+    assert "differences" not in comparison["slices"]["a"]
+
+
+def test_slices_that_differ_in_difficulty_do_not_widen_a_difference():
+    rng = np.random.default_rng(6)
+    lift = np.repeat([0.3, -0.3], 100)
+    base = dict.fromkeys((*METRICS, JUDGED), rng.random(200))
+    ours = {name: values + lift + rng.normal(0, 0.05, 200) for name, values in base.items()}
+    systems = {"champion": base, "candidate": ours}
+    widths = []
+    for slices in (["a"] * 100 + ["b"] * 100, [None] * 200):
+        found = compare(systems, slices=slices, health=HEALTH, **SETTINGS)
+        cell = found["differences"]["candidate-champion"]["map"]
+        widths.append(cell["high"] - cell["low"])
+    assert widths[0] < widths[1] / 3

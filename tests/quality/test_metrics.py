@@ -2,9 +2,10 @@
 
 import math
 
+import ir_measures
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, ndcg_score
 
@@ -78,6 +79,42 @@ def test_ndcg_and_map_agree_with_sklearn_on_whole_rankings(grades, random):
     assert ours["ndcg@10"][0] == pytest.approx(ndcg_score([grades], [scores]))
     binary = [int(g > 0) for g in grades]
     assert ours["map"][0] == pytest.approx(average_precision_score(binary, scores))
+
+
+# Their names in ir-measures; what is unjudged is not relevant there either.
+ORACLE = {
+    "recall@1": "R@1",
+    "recall@10": "R@10",
+    "recall@100": "R@100",
+    "mrr@10": "RR@10",
+    "ndcg@10": "nDCG@10",
+    "map": "AP@100",
+    JUDGED: "Judged@10",
+}
+
+
+@settings(max_examples=20)
+@given(st.lists(a_query().filter(lambda pair: pair[0]), min_size=1, max_size=6))
+def test_every_metric_of_every_query_is_what_trec_eval_computes(world):
+    queries = [f"query {i}" for i in range(len(world))]
+    judgements = {q: judged for q, (_, judged) in zip(queries, world, strict=True)}
+    ours = per_query_metrics(queries, [ranking for ranking, _ in world], judgements)
+    labels = [
+        ir_measures.Qrel(query, doc, grade)
+        for query, judged in judgements.items()
+        for doc, grade in judged.items()
+    ]
+    run = [
+        ir_measures.ScoredDoc(query, doc, -float(rank))
+        for query, (ranking, _) in zip(queries, world, strict=True)
+        for rank, doc in enumerate(ranking)
+    ]
+    measures = {ir_measures.parse_measure(name): metric for metric, name in ORACLE.items()}
+    found = list(ir_measures.iter_calc(list(measures), labels, run))
+    assert len(found) == len(queries) * len(measures)
+    for item in found:
+        row = queries.index(item.query_id)
+        assert ours[measures[item.measure]][row] == pytest.approx(item.value, abs=1e-6)
 
 
 def test_an_array_with_missing_answers_scores_like_the_shorter_lists():

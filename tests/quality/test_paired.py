@@ -12,6 +12,7 @@ from perennial.quality.paired import (
     bootstrap_means,
     paired_difference,
     paired_differences,
+    strata_of,
 )
 
 SETTINGS = {"samples": 400, "confidence": 0.95, "seed": 3}
@@ -93,3 +94,42 @@ def test_pairing_narrows_the_interval_where_queries_differ_more_than_systems():
 def test_sides_of_unequal_length_are_refused_by_metric():
     with pytest.raises(BadInput, match="map has 3 scores on one side and 4 on the other"):
         paired_differences({"map": np.zeros(3)}, {"map": np.zeros(4)}, **SETTINGS)
+
+
+def test_small_slices_share_a_stratum_and_none_is_alone():
+    slices = ["a"] * 30 + ["b"] * 12 + ["c"] * 6 + ["d"] * 5 + [None] * 2
+    strata = strata_of(slices)
+    assert np.bincount(strata).tolist() == [30, 12, 13]
+    assert np.bincount(strata_of(["a"] * 30 + ["b"] * 3)).tolist() == [33]
+    assert np.bincount(strata_of(["a"] * 3 + ["b"] * 3)).tolist() == [6]
+    assert strata_of([None] * 4).tolist() == [0] * 4
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=80))
+def test_every_stratum_is_large_enough_unless_there_is_one(slices):
+    sizes = np.bincount(strata_of(slices))
+    assert sizes.sum() == len(slices)
+    assert len(sizes) == 1 or sizes.min() >= FEWEST
+
+
+def test_strata_narrow_the_interval_where_slices_differ_and_still_cover_the_mean():
+    rng = np.random.default_rng(21)
+    slices = ["easy"] * 40 + ["hard"] * 25 + ["rare"] * 10
+    centre = np.repeat([0.8, 0.2, 0.5], [40, 25, 10])
+    worlds = centre[:, None] + rng.normal(0, 0.1, (75, 600))
+    given = {"samples": 800, "confidence": 0.95, "seed": 1}
+    by_slice = bootstrap_means(worlds, strata=strata_of(slices), **given)
+    as_one = bootstrap_means(worlds, **given)
+    covered = np.mean([i.low <= centre.mean() <= i.high for i in by_slice])
+    assert 0.925 <= covered <= 0.975, covered
+    widths = [np.mean([i.high - i.low for i in each]) for each in (by_slice, as_one)]
+    assert widths[0] < widths[1] / 2
+
+
+def test_equal_rows_in_any_order_have_the_same_stratified_interval():
+    rng = np.random.default_rng(4)
+    values, slices = rng.random((60, 1)), np.array(["a"] * 40 + ["b"] * 20)
+    order = np.argsort(rng.random(60), kind="stable")
+    one = bootstrap_means(values, strata=strata_of(list(slices)), **SETTINGS)[0]
+    other = bootstrap_means(values[order], strata=strata_of(list(slices[order])), **SETTINGS)[0]
+    assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=0.02)
