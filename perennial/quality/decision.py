@@ -35,19 +35,24 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Decision:
-    """An outcome, its reasons as whole sentences, and every piece of evidence looked at."""
+    """An outcome, its reasons as whole sentences, and every piece of evidence looked at.
+
+    `forced` is the reason of a person who decided otherwise than the evidence.
+    """
 
     outcome: Outcome
     reasons: tuple[str, ...]
     evidence: tuple[Evidence, ...]
+    forced: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: outcome, reasons[], evidence[]."""
-        return {
+        """Plain values for JSON: outcome, reasons[], evidence[], and forced where a person did."""
+        value = {
             "outcome": self.outcome,
             "reasons": list(self.reasons),
             "evidence": [asdict(item) for item in self.evidence],
         }
+        return value if self.forced is None else {**value, "forced": self.forced}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "Decision":
@@ -59,4 +64,4 @@ class Decision:
             raise BadInput(f"this is not a decision ({error}); decide again.") from error
         if outcome not in OUTCOMES:
             raise BadInput(f"{outcome!r} is not an outcome; it is one of {', '.join(OUTCOMES)}.")
-        return cls(outcome, tuple(reasons), items)
+        return cls(outcome, tuple(reasons), items, value.get("forced"))

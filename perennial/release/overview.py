@@ -43,6 +43,10 @@ def show(view: dict[str, Any], console: Console) -> None:
         last = channel["history"][-1] if channel["history"] else None
         if last:
             console.print(Text(f"since {last['at']}, by {last['who']}: {last['why']}"))
+        for move in channel["history"]:
+            if move.get("forced"):
+                said = f"FORCED past the gate on {move['at']} by {move['who']}: {move['to']} "
+                console.print(Text(f"{said}({move['forced']})", style="bold red"))
         if channel["candidate"]:
             console.print(f"rolling out {channel['candidate']['release_id']}")
         if channel["hold"]:
@@ -62,6 +66,7 @@ def show(view: dict[str, Any], console: Console) -> None:
             column.no_wrap = True  # people copy ids
         for row in view["releases"]:
             role = row["role"] or ("bridged" if row["bridge"] else "")
+            role += " forced" if row["forced"] else ""
             cells = [row["release_id"], role, (row["lineage"] or "")[7:15]]
             cells += [_minute(row["created_at"])[5:] or "damaged", str(row["documents"] or "")]
             dead = "" if row["dead_share"] is None else f"{row['dead_share']:.1%}"
@@ -93,7 +98,7 @@ def _release(
         unknown = dict.fromkeys(
             ("lineage", "parent", "created_at", "documents", "watermark", "bridge")
         )
-        unknown |= dict.fromkeys(("segments", "dead_share"))
+        unknown |= dict.fromkeys(("segments", "dead_share", "forced"))
         return row | unknown | {"problem": str(error)}
     bridge = None
     if found.bridge is not None:
@@ -109,4 +114,5 @@ def _release(
         "segments": len(found.index.segments),
         "dead_share": 1 - live / max(rows, 1),
         "bridge": bridge,
+        "forced": found.provenance.forced,
     }

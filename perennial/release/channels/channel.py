@@ -24,8 +24,32 @@ _OMITTED_WHERE_EMPTY = ("writes", "mask", "signature")
 
 
 @dataclass(frozen=True)
+class Step:
+    """One step of a rollout: since when which share of the sessions saw the candidate."""
+
+    __pydantic_config__ = STRICT
+    stage: str
+    share: Annotated[float, Field(ge=0, le=1)]
+    since: str
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What stable did before a rollout: its success per session, and the milliseconds above which
+    a first answer is slow. Bets and guardrails are made on it, and must not move with the data."""
+
+    __pydantic_config__ = STRICT
+    success: Annotated[float, Field(gt=0, lt=1)]
+    slow_ms: Annotated[float, Field(gt=0)]
+
+
+@dataclass(frozen=True)
 class Candidate:
-    """The release that gets `share` of the traffic until `deadline`; `salt` decides whose."""
+    """The release that gets `share` of the traffic until `deadline`; `salt` decides whose.
+
+    `steps` are those of its rollout so far, the last one being where it is; a reindex changes the
+    release and nothing else.
+    """
 
     __pydantic_config__ = STRICT
     release_id: ReleaseId
@@ -33,6 +57,8 @@ class Candidate:
     share: Annotated[float, Field(ge=0, le=1)]
     salt: str
     deadline: str | None
+    steps: tuple[Step, ...] = ()
+    baseline: Baseline | None = None
 
 
 @dataclass(frozen=True)
@@ -83,9 +109,13 @@ class Channel:
         for name in _OMITTED_WHERE_EMPTY:
             if not value[name]:
                 del value[name]
+        rolling = value["candidate"] or {}
+        for name in [each for each in ("steps", "baseline") if not rolling.get(each, True)]:
+            del rolling[name]
         for move in value["history"]:
-            if move["lineage"] is None:
-                del move["lineage"]
+            for name in ("lineage", "forced"):
+                if move[name] is None:
+                    del move[name]
         return canonical_json(value)
 
     def signed(self, key: bytes | None) -> "Channel":

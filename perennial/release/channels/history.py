@@ -17,7 +17,10 @@ HISTORY_LIMIT = 200
 
 @dataclass(frozen=True)
 class Move:
-    """Who moved stable `from_` one release `to` another, when, why; `lineage` is that of `to`."""
+    """Who moved stable `from_` one release `to` another, when, why; `lineage` is that of `to`.
+
+    `forced` is why a person promoted it against what the gate had said.
+    """
 
     __pydantic_config__ = STRICT
     at: str
@@ -26,6 +29,7 @@ class Move:
     why: str
     who: str
     lineage: Digest | None = None
+    forced: str | None = None
 
 
 def standing(history: Sequence[Move]) -> tuple[str, ...]:
@@ -47,11 +51,13 @@ def standing(history: Sequence[Move]) -> tuple[str, ...]:
 def thinned(history: Sequence[Move], *, limit: int = HISTORY_LIMIT) -> tuple[Move, ...]:
     """At most `limit` moves; what stable stands on stays, less the releases named no more.
 
-    The oldest move inside a run of one lineage goes first, and only then the oldest of all.
+    The oldest move inside a run of one lineage goes first, and only then the oldest of all; what a
+    person forced stays, however long ago, while anything else can go.
     """
     kept = tuple(history)
     while len(kept) > limit:
-        drop = next((i for i in _by_dispensability(kept) if _is_detached(kept, i)), 0)
+        spared = [i for i in _by_dispensability(kept) if kept[i].forced is None]
+        drop = next((i for i in spared if _is_detached(kept, i)), spared[0] if spared else 0)
         kept = (*kept[:drop], *kept[drop + 1 :])
     return kept
 

@@ -59,6 +59,7 @@ def promote(
             by=signed_by(now, who),
             mask=None if current is None or catch_up else _still_masked(current, manifest),
             is_catch_up=catch_up,
+            forced=manifest.provenance.forced,
         ).signed(key)
         if current is not None:
             _check_watermark(store, manifest, stable=current.stable, key=key)

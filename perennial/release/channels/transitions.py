@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from perennial.errors import BadInput, Refused
-from perennial.release.channels.channel import WRITES_LIMIT, Channel, Hold, Mask
+from perennial.release.channels.channel import WRITES_LIMIT, Candidate, Channel, Hold, Mask
 from perennial.release.channels.history import Move, thinned
 
 
@@ -27,13 +27,15 @@ def promoted(
     by: Signed,
     mask: Mask | None = None,
     is_catch_up: bool = False,
+    forced: str | None = None,
 ) -> Channel:
     """The channel with a new stable; raises Refused on hold or while another release rolls out.
 
-    A catch-up is the same encoder with a newer catalogue: it goes through a hold, which stays.
+    The move that brings a `forced` encoder says so; its reindexes do not say it again. A
+    catch-up is the same encoder with a newer catalogue: it goes through a hold, which stays.
     """
     if channel is None:
-        first = Move(by.at, None, release_id, why, by.who, lineage)
+        first = Move(by.at, None, release_id, why, by.who, lineage, forced)
         return Channel(1, name, 1, by.write_id, release_id, history=(first,))
     if channel.candidate is not None and channel.candidate.release_id != release_id:
         raise Refused(
@@ -41,7 +43,10 @@ def promoted(
             f"({channel.candidate.stage}); wait until that ends, or roll it back"
         )
     _check_hold(channel, lineage, is_catch_up=is_catch_up)
-    after = _moved(channel, release_id, lineage=lineage, why=why, by=by)
+    is_new = not channel.history or channel.history[-1].lineage != lineage
+    after = _moved(
+        channel, release_id, lineage=lineage, why=why, by=by, forced=forced if is_new else None
+    )
     return replace(after, candidate=None, mask=mask)
 
 
@@ -124,9 +129,29 @@ def resumed(channel: Channel, reason: str, *, by: Signed) -> Channel:
         raise BadInput("resuming needs a reason; give --reason 'what was wrong and is fixed'")
     if channel.hold is None:
         raise Refused(f"{channel.name} is not on hold; there is nothing to resume")
+    return replace(_stayed(channel, why=f"resumed: {reason}", by=by), hold=None)
+
+
+def rolling(channel: Channel, candidate: Candidate | None, *, why: str, by: Signed) -> Channel:
+    """The channel with its rollout begun, a step further, or ended where the candidate is None."""
+    return replace(_stayed(channel, why=why, by=by), candidate=candidate)
+
+
+def paused(channel: Channel, reason: str, *, by: Signed) -> Channel:
+    """The channel on hold; what rolls out stays at its step."""
+    after = _stayed(channel, why=f"paused: {reason}", by=by)
+    return replace(after, hold=Hold(reason=reason, since=by.at))
+
+
+def taken_back(channel: Channel, *, why: str, by: Signed) -> Channel:
+    """The channel without its candidate and on hold; stable was never in doubt."""
+    after = _stayed(channel, why=why, by=by)
+    return replace(after, candidate=None, hold=channel.hold or Hold(reason=why, since=by.at))
+
+
+def _stayed(channel: Channel, *, why: str, by: Signed) -> Channel:
     lineage = channel.history[-1].lineage if channel.history else None
-    why = f"resumed: {reason}"
-    return replace(_moved(channel, channel.stable, lineage=lineage, why=why, by=by), hold=None)
+    return _moved(channel, channel.stable, lineage=lineage, why=why, by=by)
 
 
 def _check_hold(channel: Channel, lineage: str | None, *, is_catch_up: bool) -> None:
@@ -144,9 +169,17 @@ def _check_hold(channel: Channel, lineage: str | None, *, is_catch_up: bool) -> 
     )
 
 
-def _moved(channel: Channel, to: str, *, lineage: str | None, why: str, by: Signed) -> Channel:
+def _moved(
+    channel: Channel,
+    to: str,
+    *,
+    lineage: str | None,
+    why: str,
+    by: Signed,
+    forced: str | None = None,
+) -> Channel:
     """The next generation: stable, history and writes; candidate, hold and mask as they were."""
-    move = Move(by.at, channel.stable, to, why, by.who, lineage)
+    move = Move(by.at, channel.stable, to, why, by.who, lineage, forced)
     return replace(
         channel,
         generation=channel.generation + 1,

@@ -111,6 +111,8 @@ class Manifest:
         for part in ("bridge", "onnx"):  # as it was before there were any
             if content[part] is None:
                 del content[part]
+        if content["provenance"]["forced"] is None:
+            del content["provenance"]["forced"]
         return content
 
 

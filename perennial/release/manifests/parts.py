@@ -127,7 +127,10 @@ class OnnxPart:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What made the release, as far as its maker knew."""
+    """What made the release, as far as its maker knew.
+
+    `forced` is the reason of a person who promoted it against what the gate said.
+    """
 
     __pydantic_config__ = STRICT
     git_commit: str | None = None
@@ -135,3 +138,4 @@ class Provenance:
     dvc_lock_digest: str | None = None
     snapshot_digest: str | None = None
     mlflow_run_id: str | None = None
+    forced: str | None = None
