@@ -13,7 +13,7 @@ from perennial.errors import PerennialError
 from perennial.quality.decision import Decision
 from tasks.accept import accept
 from tasks.canary import canary
-from tasks.gate import gate
+from tasks.gate import forced_because, gate
 from tasks.mirror import mirror
 from tasks.outcome import as_a_command, concluded, refusal
 from tasks.register import register
@@ -32,13 +32,17 @@ def retrain(
     channel: str = "production",
     review_hours: float = 168.0,
     fresh: bool = False,
+    force: bool = False,
+    reason: str = "",
 ) -> Decision:
     """The Decision that ended it: promote where the candidate now is the champion.
 
     A refusal is a normal end. Bad input, a stage that refuses and damaged bytes are failures; they
     leave the champion serving, and the same call continues where this one stopped, whatever was
-    logged since; `fresh` starts anew from what is true now.
+    logged since; `fresh` starts anew from what is true now. With `force` and its `reason` the
+    gate's refusal does not count; both are kept in the decision, the release and the channel.
     """
+    why = forced_because(force, reason)
     workspace = snapshot(params, channel, fresh=fresh)
     with working_in(workspace, channel) as run:
         validate(run)
@@ -50,7 +54,7 @@ def retrain(
         index(run)
         evaluate(run)
 
-        decision = gate(run)
+        decision = gate(run, force=why)
         if decision.outcome == "promote":
             register(run, decision)
             decision = (
@@ -74,6 +78,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--fresh", action="store_true", help="leave a retrain that has not ended, and start anew"
     )
+    parser.add_argument("--force", action="store_true", help="go on where the gate says no")
+    parser.add_argument("--reason", default="", help="why; it is shown with the release forever")
     chosen = vars(parser.parse_args(arguments))
     try:
         with as_a_command():

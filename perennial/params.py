@@ -31,6 +31,7 @@ Margin = Annotated[float, Field(gt=0, le=2)]  # no two unit vectors are further 
 Temperature = Annotated[float, Field(ge=0.001)]  # below it exp(1 / temperature) is beyond float64
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 NotNegative = Annotated[float, Field(ge=0)]
+Metric = Literal["recall@1", "recall@10", "recall@100", "mrr@10", "ndcg@10", "map"]
 
 
 def _in_utc(text: str) -> str:
@@ -72,6 +73,7 @@ class Snapshot(Section):
     window_days: Count
     click_window_seconds: Annotated[int, Field(ge=0)]
     max_unknown_share: Share
+    lineages: Count
     min_query_sessions: Count
     memory_mb: Annotated[int, Field(ge=64)]
 
@@ -225,14 +227,29 @@ class Index(Section):
 
 class Evaluate(Section):
     bootstrap_samples: Annotated[int, Field(ge=100)]
+    randomisations: Annotated[int, Field(ge=99, lt=1_000_000)]
+    neighbours: Count
+    neighbour_documents: Count
     confidence: Annotated[float, Field(gt=0, lt=1)]
     seed: Seed
 
 
+class MustGain(Section):
+    min_gain: float
+
+
+class MustNotLose(Section):
+    max_loss: NotNegative
+
+
 class Gate(Section):
-    metric: Literal["recall@1", "recall@10", "recall@100", "mrr@10", "ndcg@10", "map"]
+    metric: Metric
     min_gain: float
     max_loss: NotNegative
+    rules: dict[Metric, MustGain | MustNotLose]
+    floors: dict[Metric, Share]
+    max_slice_loss: NotNegative
+    min_slice_queries: Count
     max_lexical_loss: NotNegative
     min_queries: Count
     min_judged: Share
@@ -242,6 +259,9 @@ class Gate(Section):
     min_self_retrieval: Share
     max_imbalance: Positive
     min_effective_rank: Positive
+    max_mean_similarity: Share
+    max_latency_ratio: Positive
+    smoke_queries: Annotated[int, Field(ge=20)]
     review: Literal["auto", "required"]
 
 

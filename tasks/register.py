@@ -74,7 +74,8 @@ def _origin(run: Run) -> dict[str, Any]:
     now, path = provenance(run), run.workspace.work("register") / "origin.json"
     if path.exists():
         kept = run.read("work/register/origin.json")
-        if all(kept["provenance"][name] == now[name] for name in now if name.endswith("_digest")):
+        decides = [name for name in now if name.endswith("_digest") or name == "forced"]
+        if all(kept["provenance"].get(name) == now[name] for name in decides):
             return kept
     origin = {"published_at": datetime.now(UTC).isoformat(timespec="seconds"), "provenance": now}
     run.note("register", "origin", origin)

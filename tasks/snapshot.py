@@ -44,6 +44,7 @@ def snapshot(params: Path, channel: str, *, fresh: bool) -> Workspace:
             memory_mb=section.snapshot.memory_mb,
             key=signing_key(),
             session_key=session_key(),
+            lineages=section.snapshot.lineages,
         )
         frozen = time.monotonic() - start
         if info.left_out:

@@ -2,14 +2,22 @@
 
 Every check ends in holds, fails, or unknown, and reads an interval [low, high] where there is one:
 
-    gain          candidate - champion of the gate's metric
+    gain          candidate - champion of a metric that must improve
                   holds: low > min_gain        fails: high < min_gain        else unknown
-    no loss       candidate - champion of every other metric
+    no loss       candidate - champion of every other metric, each with its own margin
                   holds: low >= -max_loss      fails: high < -max_loss       else unknown
+    earlier ones  the same margin, of every metric, against each release of the last lineages: who
+                  loses no more to any of them loses no more to the best, and small losses that
+                  followed each other do not add up
+    slices        candidate - champion of the gate's metric within each slice of at least
+                  min_slice_queries queries, with the margin max_slice_loss; smaller ones only show
     against the   candidate - lexical of the gate's metric
     lexical one   holds: low >= -max_lexical_loss   fails: high < -max_lexical_loss   else unknown
+    floors        the candidate's own mean   holds: low >= floor   fails: high < floor  else unknown
     health        ANN recall, coverage, self-retrieval, effective rank: holds at their bound, fails
-                  below it; imbalance of the lists fails above it; unknown where it was not measured
+                  below it; imbalance of the lists and mean similarity fail above it. A smoke test:
+                  a fresh process loads the candidate and asks it; fails where that fails, or where
+                  the latency ratio surely is above max_latency_ratio
     evidence      at least min_queries queries; of each system's top 10 at least min_judged judged;
                   no more than judged_gap between the candidate's share and another's:
                   holds or unknown, never fails
@@ -20,19 +28,35 @@ Every check ends in holds, fails, or unknown, and reads an interval [low, high] 
 4. Any check is unknown: inconclusive.
 5. Else promote.
 
+What may lack, and what follows:
+
+    no champion      a first release: nothing to gain on, to lose to, or to be slower than; floors,
+                     health and evidence decide, and the lexical margin exempts it (a bootstrap,
+                     which never learned from anybody, is published without asking this gate)
+    no labels        evaluate refuses to compare (BadInput); 0 queries here are too few
+    too few queries  inconclusive, by min_queries; of a slice: it is not judged
+    a metric         that has a rule but was not compared, or has no interval: inconclusive
+    nothing earlier  the rule does not apply, and the reasons say so
+    a health figure  that could not be measured, or no smoke test: inconclusive
+
 Promotion needs all checks at once (an intersection-union test), so that no correction for their
 number is due: an equal candidate passes with a chance of at most (1 - confidence) / 2, a worse one
-with less. Rejection takes one failure; an equal candidate meets it more often than that.
+with less. Rejection takes one failure; an equal candidate meets it more often than that. Which
+metrics and slices changed is another question, of many answers: comparison.json corrects their p.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from perennial.errors import BadInput
-from perennial.quality.checks import Check, evidence_of_labels, loss, shown, threshold
+from perennial.quality.checks import UNKNOWN, Check, floor, gain, loss
 from perennial.quality.decision import Decision, Outcome
-from perennial.quality.metrics import TITLES
+from perennial.quality.health_checks import health_checks, smoke_checks
+from perennial.quality.labels import evidence_of_labels
+from perennial.quality.metrics import METRICS
+from perennial.quality.verdict import summed_up
+
+CHAMPION = "candidate-champion"
 
 
 def gate(
@@ -50,33 +74,63 @@ def gate(
     min_self_retrieval: float,
     max_imbalance: float,
     min_effective_rank: float,
+    max_mean_similarity: float,
+    max_latency_ratio: float,
+    max_slice_loss: float,
+    min_slice_queries: int,
+    rules: Mapping[str, Mapping[str, float]],
+    floors: Mapping[str, float],
+    smoke: Mapping[str, Any] | None,
 ) -> Decision:
-    """comparison.json's value to a Decision by the rule above; raises BadInput if a part lacks."""
+    """comparison.json's value to a Decision by the rule above; raises BadInput if a part lacks.
+
+    `metric` must gain, every other must not lose, unless `rules` says otherwise of one, as
+    {"min_gain": x} or {"max_loss": x}; `smoke` is what tasks/smoke.py wrote.
+    """
     if comparison.get("format_version") != 1:
         raise BadInput(
             f"comparison.json has format_version {comparison.get('format_version')!r}; this gate "
             "reads 1: evaluate again."
         )
-    measured = _part(comparison, "health")
-    health = [
-        threshold(measured, "ann_recall@10", min_ann_recall, comparison),
-        threshold(measured, "coverage", min_coverage, comparison),
-        threshold(measured, "effective_rank", min_effective_rank, comparison),
-        threshold(measured, "self_retrieval", min_self_retrieval, comparison),
-        threshold(measured, "imbalance", max_imbalance, comparison, is_most=True),
-    ]
     labels = list(
         evidence_of_labels(
             comparison, min_queries=min_queries, min_judged=min_judged, judged_gap=judged_gap
         )
     )
-    differences = list(_differences(comparison, metric, min_gain, max_loss, max_lexical_loss))
+    said = {"queries": int(comparison["queries"]), "confidence": comparison["confidence"]}
+    has_champion = "champion" in _part(comparison, "systems")
+    differences: list[Check] = []
+    if has_champion:
+        standard = {name: {"max_loss": max_loss} for name in METRICS}
+        asked = standard | {metric: {"min_gain": min_gain}} | dict(rules)
+        differences += _against_champion(comparison, asked, said)
+        differences += _against_earlier(comparison, asked, max_loss, said)
+        lexical = _part(comparison, "differences", "candidate-lexical").get(metric, UNKNOWN)
+        of_lexical = {"kind": "lexical", "against": "lexical", **said}
+        differences.append(loss(lexical, metric, max_lexical_loss, **of_lexical))
+        differences += _in_slices(comparison, metric, max_slice_loss, min_slice_queries, said)
+    candidate = _part(comparison, "systems", "candidate")
+    differences += [floor(candidate.get(n, UNKNOWN), n, b, **said) for n, b in floors.items()]
+    measured = _part(comparison, "health")
+    health = [
+        *health_checks(
+            {"mean_similarity": None, **measured},  # a single document has no stranger
+            queries=said["queries"],
+            at_least={
+                "ann_recall@10": min_ann_recall,
+                "coverage": min_coverage,
+                "effective_rank": min_effective_rank,
+                "self_retrieval": min_self_retrieval,
+            },
+            at_most={"imbalance": max_imbalance, "mean_similarity": max_mean_similarity},
+        ),
+        *smoke_checks(smoke, max_latency_ratio=max_latency_ratio if has_champion else None),
+    ]
     outcome, reasons = _decide(health, labels, differences)
-    return Decision(
-        outcome,
-        tuple(reasons),
-        tuple(check.evidence for check in (*differences, *labels, *health)),
-    )
+    if outcome == "promote":
+        reasons = summed_up(differences, health, min_slice_queries=min_slice_queries)
+    every = (*differences, *labels, *health)
+    return Decision(outcome, tuple(reasons), tuple(check.evidence for check in every))
 
 
 def _decide(
@@ -90,70 +144,60 @@ def _decide(
         return "reject", [check.reason for check in failed]
     if unknown := [c for c in (*differences, *health) if c.evidence.holds is None]:
         return "inconclusive", [check.reason for check in unknown]
-    return "promote", _summed_up(differences, health)
+    return "promote", []
 
 
-def _summed_up(differences: list[Check], health: list[Check]) -> list[str]:
-    """Of many checks that hold, one sentence per kind; the evidence has them all."""
-    gain, *others, lexical = differences
-    reasons = [gain.reason]
-    if others:
-        nearest = min((check.evidence for check in others), key=lambda item: item.low or 0.0)
-        reasons.append(
-            f"For each of the other {len(others)} metrics a loss of more than {-nearest.bound:.3f} "
-            f"is ruled out; the nearest to it is {TITLES.get(nearest.name, nearest.name)} "
-            f"[{nearest.low:+.3f}, {nearest.high:+.3f}]."
-        )
-    recall, coverage, rank = (check.evidence.value or 0.0 for check in health[:3])
-    return [
-        *reasons,
-        lexical.reason,
-        f"The index finds {recall:.1%} of what exact search finds in the top 10 and holds "
-        f"{coverage:.1%} of the catalogue; the embeddings have an effective rank of {rank:.1f}.",
+def _against_champion(
+    comparison: Mapping[str, Any], asked: Mapping[str, Mapping[str, float]], said: dict[str, Any]
+) -> list[Check]:
+    """What must improve first, then what must not be lost."""
+    found = _part(comparison, "differences", CHAMPION)
+    gains = [
+        gain(found.get(name, UNKNOWN), name, rule["min_gain"], **_seen(found, name, said))
+        for name, rule in asked.items()
+        if "min_gain" in rule
     ]
+    losses = [
+        loss(found.get(n, UNKNOWN), n, rule["max_loss"], kind="loss", **_seen(found, n, said))
+        for n, rule in asked.items()
+        if "max_loss" in rule
+    ]
+    return gains + losses
 
 
-def _differences(
+def _against_earlier(
+    comparison: Mapping[str, Any],
+    asked: Mapping[str, Mapping[str, float]],
+    max_loss: float,
+    said: dict[str, Any],
+) -> Iterator[Check]:
+    for release in comparison.get("earlier", ()):
+        found = _part(comparison, "differences", f"candidate-{release}")
+        for name, rule in asked.items():
+            margin, seen = rule.get("max_loss", max_loss), _seen(found, name, said)
+            cell = found.get(name, UNKNOWN)
+            yield loss(cell, name, margin, kind="earlier", against=release, **seen)
+
+
+def _in_slices(
     comparison: Mapping[str, Any],
     metric: str,
-    min_gain: float,
     max_loss: float,
-    max_lexical_loss: float,
+    min_queries: int,
+    said: dict[str, Any],
 ) -> Iterator[Check]:
-    champion = _part(comparison, "differences", "candidate-champion")
-    if metric not in champion:
-        raise BadInput(
-            f"the gate's metric {metric!r} was not compared; set gate.metric to one of "
-            f"{', '.join(champion)}."
-        )
-    yield _gain(champion[metric], metric, min_gain, comparison)
-    for other in champion:
-        if other != metric:
-            yield loss(champion[other], other, "champion", max_loss, comparison)
-    lexical = _part(comparison, "differences", "candidate-lexical", metric)
-    yield loss(lexical, metric, "lexical", max_lexical_loss, comparison)
+    for name, part in _part(comparison, "slices").items():
+        if part["queries"] >= min_queries:
+            found = _part(comparison, "slices", name, "differences", CHAMPION)
+            seen = {**said, "queries": part["queries"]}
+            yield loss(
+                found.get(metric, UNKNOWN), metric, max_loss, kind="slice", within=name, **seen
+            )
 
 
-def _gain(
-    difference: Mapping[str, Any], metric: str, bound: float, comparison: Mapping[str, Any]
-) -> Check:
-    low, high = difference["low"], difference["high"]
-    title, change = TITLES.get(metric, metric), shown(difference, comparison)
-    if low is None or high is None:
-        return Check.of(metric, difference, bound, None, comparison, f"{title}: {change}.")
-    if low > bound:
-        holds, verdict = True, "the candidate is better than the champion"
-    elif high < bound:
-        holds = False
-        verdict = "the candidate is worse than the champion"
-        if high >= 0:
-            verdict = f"a gain of {bound:.3f} was asked for and is out of reach"
-    else:
-        holds = None
-        verdict = "not enough evidence that the candidate is better than the champion"
-    if bound and holds is not False and not math.isclose(bound, 0.0):
-        verdict += f" by {bound:.3f}"
-    return Check.of(metric, difference, bound, holds, comparison, f"{title} {change}: {verdict}.")
+def _seen(found: Mapping[str, Any], name: str, said: dict[str, Any]) -> dict[str, Any]:
+    """What the sentence says it rests on: no query where the metric was not compared at all."""
+    return said if name in found else {**said, "queries": 0}
 
 
 def _part(comparison: Mapping[str, Any], *path: str) -> Mapping[str, Any]:

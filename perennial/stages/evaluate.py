@@ -1,6 +1,20 @@
-"""evaluate: lexical baseline, champion and candidate on the same held-out queries."""
+"""evaluate: lexical baseline, champion, earlier releases and candidate on the held-out queries.
+
+It leaves, for anybody to read:
+
+    per_query.parquet   query, slice (nullable), system, recall@1, recall@10, recall@100, mrr@10,
+                        ndcg@10, map, judged@10 (each 0 to 1): one row a query and system. A system
+                        is lexical, champion, candidate, or the release_id of an earlier lineage
+    answers.parquet     query, system, rank (from 1), doc_id, score, grade (null: unjudged): top 10
+    unjudged.parquet    query, doc_id, weight, systems, ranks: what nobody judged of the top 10 of
+                        champion and candidate; first what would tell them apart most
+    comparison.json     what the gate reads, see quality/comparison.py; with neighbours, the k-NN
+                        accuracy on slices, where there are two slices or more
+    recall_by_k.csv, gains.csv, metrics.json   for `dvc plots` and `dvc metrics`
+"""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,19 +26,21 @@ from perennial.data.tables import read_table
 from perennial.errors import BadInput
 from perennial.index.index import Index
 from perennial.index.lexical import Lexical
+from perennial.model.digest import text_digest
 from perennial.model.encoder import load_encoder
 from perennial.params import Params
 from perennial.quality.comparison import compare
-from perennial.quality.metrics import DEPTH, grade, per_query_metrics, recall_at
-from perennial.quality.paired import bootstrap_means
+from perennial.quality.metrics import DEPTH, per_query_metrics
+from perennial.quality.unjudged import unjudged
+from perennial.stages.answers import Ranked, recall_by_k, top_ten, write_unjudged
+from perennial.stages.earlier import answer_exactly, earlier_releases
 from perennial.stages.shell import main, write_json
+from perennial.stages.slices import knn_accuracy
 from perennial.workspace import Workspace
-
-CUTS = (1, 2, 3, 5, 10, 20, 50, 100)
 
 
 def run(workspace: Workspace, params: Params) -> None:
-    """Write artifacts/evaluate: metrics, comparison, per-query scores, answers and plot data."""
+    """Write artifacts/evaluate, as above."""
     section = params.evaluate
     labels = held_out_labels(read_table(workspace.table("judgements")), params)
     judgements = {
@@ -32,39 +48,39 @@ def run(workspace: Workspace, params: Params) -> None:
         for query, rows in labels.groupby("query", sort=True)
     }
     queries = list(judgements)
-    slices = labels.drop_duplicates("query").set_index("query")["slice"].reindex(queries)
-    ranked = answer_all(workspace, params, queries)
+    column = labels.drop_duplicates("query").set_index("query")["slice"].reindex(queries)
+    slices = _nullable(column)
+    ranked, neighbours = answer_all(workspace, params, queries, slices)
     scores = {
         system: per_query_metrics(queries, doc_ids, judgements)
         for system, (_, doc_ids) in ranked.items()
     }
     index_summary = json.loads((workspace.artifacts("index") / "summary.json").read_text())
+    drawn: dict[str, Any] = {
+        "samples": section.bootstrap_samples,
+        "confidence": section.confidence,
+        "seed": section.seed,
+    }
     comparison = compare(
         scores,
-        slices=[None if pd.isna(s) else s for s in slices],
+        slices=slices,
         health=index_summary["health"],
-        samples=section.bootstrap_samples,
-        confidence=section.confidence,
-        seed=section.seed,
+        randomisations=section.randomisations,
+        **drawn,
     )
     out = workspace.artifacts("evaluate")
-    write_json(out / "comparison.json", comparison)
-    write_json(
-        out / "metrics.json",
-        {
-            system: {metric: value["value"] for metric, value in metrics.items()}
-            for system, metrics in comparison["systems"].items()
-        }
-        | {"queries": len(queries)},
-    )
+    write_json(out / "comparison.json", comparison | {"neighbours": neighbours})
+    write_json(out / "metrics.json", _metrics(comparison, neighbours))
     pd.concat(
         [
-            pd.DataFrame({"query": queries, "slice": slices.to_numpy(), "system": system, **values})
+            pd.DataFrame({"query": queries, "slice": column.to_numpy(), "system": system, **values})
             for system, values in scores.items()
         ]
     ).to_parquet(out / "per_query.parquet", index=False)
-    _answers(queries, ranked, judgements).to_parquet(out / "answers.parquet", index=False)
-    _recall_by_k(queries, ranked, judgements, params).to_csv(
+    answers = top_ten(queries, ranked, judgements)
+    answers.to_parquet(out / "answers.parquet", index=False)
+    write_unjudged(unjudged(answers), out / "unjudged.parquet")
+    recall_by_k(queries, ranked, judgements, **drawn).to_csv(
         out / "recall_by_k.csv", index=False, lineterminator="\n"
     )
     gains = np.sort(scores["candidate"]["ndcg@10"] - scores["champion"]["ndcg@10"])
@@ -90,12 +106,16 @@ def held_out_labels(labels: pd.DataFrame, params: Params) -> pd.DataFrame:
 
 
 def answer_all(
-    workspace: Workspace, params: Params, queries: list[str]
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """{system: (scores, doc_ids), both (q, 100)}: each release through its own pair."""
-    catalogue = read_table(workspace.table("catalogue"))
-    lexical = Lexical(indexed_texts(catalogue), catalogue["doc_id"].tolist())
-    answers = {"lexical": lexical.search(queries, DEPTH)}
+    workspace: Workspace, params: Params, queries: list[str], query_slices: Sequence[str | None]
+) -> tuple[Ranked, dict[str, Any]]:
+    """Each system's (scores, doc_ids), both (q, 100), and the k-NN accuracy of the two compared.
+
+    Champion and candidate answer through their own pair of encoder and index.
+    """
+    catalogue, section = read_table(workspace.table("catalogue")), params.evaluate
+    texts, doc_ids = indexed_texts(catalogue), catalogue["doc_id"].tolist()
+    answers = {"lexical": Lexical(texts, doc_ids).search(queries, DEPTH)}
+    neighbours: dict[str, Any] = {}
     for system, encoder, index in (
         ("champion", workspace.champion / "encoder", workspace.champion / "index"),
         (
@@ -107,47 +127,50 @@ def answer_all(
         loaded = load_encoder(encoder, batch_size=params.index.batch_size)
         opened = Index.open(index, encoder_digest=loaded.digest)
         answers[system] = opened.search(loaded.encode(queries), DEPTH)
-    return answers
-
-
-def _answers(
-    queries: list[str],
-    ranked: dict[str, tuple[np.ndarray, np.ndarray]],
-    judgements: dict[str, dict[str, int]],
-) -> pd.DataFrame:
-    """The top ten of each system, one row a document; a null grade is an unjudged one."""
-    rows: list[tuple[Any, ...]] = []
-    for system, (scores, doc_ids) in ranked.items():
-        for query, best, names in zip(queries, scores, doc_ids, strict=True):
-            for rank, (score, name) in enumerate(zip(best[:10], names[:10], strict=True), 1):
-                if name is not None:
-                    known = judgements[query].get(name)
-                    rows.append((query, system, rank, name, float(score), known))
-    columns = ["query", "system", "rank", "doc_id", "score", "grade"]
-    return pd.DataFrame(rows, columns=columns).astype({"grade": "Int8"})
-
-
-def _recall_by_k(
-    queries: list[str],
-    ranked: dict[str, tuple[np.ndarray, np.ndarray]],
-    judgements: dict[str, dict[str, int]],
-    params: Params,
-) -> pd.DataFrame:
-    rows = []
-    for system, (_, doc_ids) in ranked.items():
-        recall = recall_at(grade(queries, doc_ids, judgements), CUTS)
-        intervals = bootstrap_means(
-            recall,
-            samples=params.evaluate.bootstrap_samples,
-            confidence=params.evaluate.confidence,
-            seed=params.evaluate.seed,
+        accuracy = knn_accuracy(
+            loaded,
+            opened,
+            answers[system][1],
+            query_slices=query_slices,
+            doc_ids=doc_ids,
+            texts=texts,
+            slices=_nullable(catalogue["slice"]),
+            neighbours=section.neighbours,
+            documents=section.neighbour_documents,
+            samples=section.bootstrap_samples,
+            confidence=section.confidence,
+            seed=section.seed,
         )
-        rows += [
-            (system, k, interval.value, interval.low, interval.high)
-            for k, interval in zip(CUTS, intervals, strict=True)
-        ]
-    frame = pd.DataFrame(rows, columns=["system", "k", "recall", "low", "high"])
-    return frame.round({"recall": 6, "low": 6, "high": 6})
+        neighbours |= {system: accuracy} if accuracy else {}
+    if releases := earlier_releases(workspace):
+        digests = [text_digest(text) for text in texts]
+        for release in releases:
+            answers[release.name] = answer_exactly(
+                release,
+                queries,
+                DEPTH,
+                doc_ids=doc_ids,
+                texts=texts,
+                digests=digests,
+                batch_size=params.index.batch_size,
+                cache=workspace.work("evaluate") / "vectors",
+            )
+    return answers, neighbours
+
+
+def _metrics(comparison: dict[str, Any], neighbours: dict[str, Any]) -> dict[str, Any]:
+    """The means alone, for `dvc metrics`."""
+    found: dict[str, Any] = {
+        system: {metric: value["value"] for metric, value in metrics.items()}
+        for system, metrics in comparison["systems"].items()
+    }
+    for system, sides in neighbours.items():
+        found[system] |= {f"knn of {side}": value["value"] for side, value in sides.items()}
+    return found | {"queries": comparison["queries"]}
+
+
+def _nullable(column: "pd.Series[Any]") -> list[str | None]:
+    return [None if pd.isna(name) else str(name) for name in column]
 
 
 if __name__ == "__main__":

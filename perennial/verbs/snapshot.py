@@ -16,6 +16,7 @@ from perennial.release.publishing.bridged import refuse_bridged
 from perennial.release.publishing.publish import read_checked_channel
 from perennial.release.stores.store import Store
 from perennial.verbs.freeze import Frozen, freeze_tables
+from perennial.verbs.freezing.earlier import freeze_earlier
 from perennial.verbs.freezing.queries import Rare
 from perennial.verbs.freezing.reference import freeze_reference
 
@@ -73,10 +74,12 @@ def take_snapshot(
     memory_mb: int,
     key: bytes | None,
     session_key: bytes | None,
+    lineages: int = 1,
 ) -> SnapshotInfo:
-    """Write tables, snapshot.json, accepted.json and champion/ into `to`, whole or not at all.
+    """Write tables, snapshot.json, accepted.json, champion/ and earlier/ into `to`, whole or not.
 
-    `key` signs what the store holds, `session_key` hashes the ids of sessions.
+    Of `lineages` the champion's is the first. `key` signs what the store holds, `session_key`
+    hashes the ids of sessions.
     """
     serving = read_checked_channel(store, channel, key=key)
     if serving is None:
@@ -100,7 +103,10 @@ def take_snapshot(
             session_key=session_key,
         )
         materialise(store, serving.stable, building / "champion", key=key)
-        info = _describe(building, frozen, champion=serving.stable, store=store, channel=channel)
+        earlier = freeze_earlier(store, serving, building, lineages=lineages - 1, key=key)
+        info = _describe(
+            building, frozen, earlier, champion=serving.stable, store=store, channel=channel
+        )
         if to.exists():
             to.rename(aside)
         building.rename(to)
@@ -115,12 +121,13 @@ def take_snapshot(
 
 
 def _describe(
-    building: Path, frozen: Frozen, *, champion: str, store: Store, channel: str
+    building: Path, frozen: Frozen, earlier: Path, *, champion: str, store: Store, channel: str
 ) -> SnapshotInfo:
     """Write accepted.json and snapshot.json beside what they describe."""
     digests = {name: file_digest(building / f"{name}.parquet") for name in TABLES}
     reference = freeze_reference(store, channel, building, digests=digests)
-    whole = json.dumps([digests, champion, file_digest(reference)], sort_keys=True).encode()
+    beside = [file_digest(reference), file_digest(earlier)]
+    whole = json.dumps([digests, champion, *beside], sort_keys=True).encode()
     info = SnapshotInfo(
         digest=f"sha256:{hashlib.sha256(whole).hexdigest()}",
         champion=champion,

@@ -40,6 +40,10 @@ LENIENT: dict[str, dict[str, Any]] = {
         "min_self_retrieval": 0.0,
         "max_imbalance": 1000.0,
         "min_effective_rank": 0.001,
+        "max_mean_similarity": 1.0,
+        "max_latency_ratio": 1000.0,
+        "max_slice_loss": 1.0,
+        "floors": {},
     }
 }
 
