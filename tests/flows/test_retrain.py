@@ -55,6 +55,8 @@ def test_a_refusal_is_a_normal_end_that_changes_nothing_and_is_not_worked_out_tw
     assert company.stable() == company.champion
     (workspace,) = company.workspaces()
     assert (workspace / "work" / "report" / "report.html").exists()
+    page = (workspace / "work" / "review" / "page" / "review.html").read_text()
+    assert "nothing to approve" in page and "Download marks" in page
 
     code, said = company.retrain()
     assert code == 1, said
