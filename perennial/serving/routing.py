@@ -33,8 +33,9 @@ def place_of(session_id: str, *, salt: str) -> float:
 def live_share(candidate: Candidate | None, now: datetime) -> float:
     """The candidate's share of sessions now: 0 without one, in shadow, or past its deadline.
 
-    In the stage `interleave` it is the share that sees both in one list. `now` is aware, in UTC. A candidate without a deadline that can be read gets nobody: only a
-    deadline guarantees that traffic comes back when nothing else works.
+    In the stage `interleave` it is the share that sees both in one list. `now` is aware, in UTC. A
+    candidate without a deadline that can be read gets nobody: only a deadline guarantees that
+    traffic comes back when nothing else works.
     """
     if candidate is None or candidate.stage == "shadow" or candidate.deadline is None:
         return 0.0

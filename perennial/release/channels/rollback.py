@@ -9,7 +9,7 @@ from perennial.release.channels.channel import Channel, Mask
 from perennial.release.channels.history import Move, restored
 from perennial.release.channels.mask import deleted_since, mask_bytes, mask_part
 from perennial.release.channels.moves import existing_channel, read_kept, signed_by
-from perennial.release.channels.transitions import rolled_back
+from perennial.release.channels.transitions import rolled_back, taken_back
 from perennial.release.forgetting.forgotten import today
 from perennial.release.manifests.canonical import parse_utc
 from perennial.release.manifests.manifest import Manifest
@@ -34,6 +34,7 @@ def rollback(
 ) -> Channel:
     """Go back and hold: to the previous lineage, the previous `index` of this one, or release `to`.
 
+    During a rollout, and without either, only the candidate goes: stable was never in doubt.
     It needs nothing of the stable release, which may be the damaged one; raises Refused. Every byte
     of the target's encoder and index is checked before the channel moves: about a second per
     gigabyte. A damaged target is passed over, or refused with IntegrityError where it was named.
@@ -42,14 +43,18 @@ def rollback(
     current = existing_channel(store, channel_name, key=key)
     if to is not None and index:
         raise BadInput("--index finds the release itself; give a release id or --index, not both")
+    if current.candidate is not None and to is None and not index:
+        back = taken_back(current, why=why, by=signed_by(now, who)).signed(key)
+        store.compare_and_swap(channel_name, current, back)
+        return back
     stable = _readable(store, current.stable, key=key)
     lineage = stable.lineage if stable is not None else current.history[-1].lineage
     for release_id in _targets(store, current, to=to, index=index, lineage=lineage, key=key):
         with contextlib.ExitStack() as pins:
             try:
                 described = read_kept(store, release_id, key=key)
-                back = f"{channel_name} back to {release_id}"
-                pins.enter_context(pinned(store, back, described.objects(), say=say))
+                move = f"{channel_name} back to {release_id}"
+                pins.enter_context(pinned(store, move, described.objects(), say=say))
                 target = intact(store, release_id, key=key)
             except (BadInput, IntegrityError):
                 if to is not None:
