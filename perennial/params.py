@@ -274,10 +274,20 @@ class Report(Section):
 
 class Shadow(Section):
     queries: Count
+    mirrored: Count
+    min_mirrored: Count
     persistence: Annotated[float, Field(gt=0, lt=1)]
     min_overlap: Share
     max_latency_ratio: Positive
+    max_zero_results: Share
+    max_failed_share: Share
+    max_click_loss: NotNegative
+    pages: Count
+    max_weight: Annotated[float, Field(ge=1)]
+    min_effective: NotNegative
+    min_seen: Share
     examples: Count
+    seed: Seed
 
 
 class Canary(Section):

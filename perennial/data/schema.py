@@ -59,6 +59,21 @@ JUDGEMENTS = pa.schema(
         pa.field("slice", pa.string()),
     ]
 )
+# What a mirror keeps of a live query: never its words, which requests has under the same id.
+MIRRORED = pa.schema(
+    [
+        pa.field("request_id", pa.string(), nullable=False),
+        pa.field("ts", TIME, nullable=False),
+        pa.field("stable", pa.string(), nullable=False),  # both are release ids
+        pa.field("candidate", pa.string(), nullable=False),
+        pa.field("stable_docs", pa.list_(pa.string()), nullable=False),
+        pa.field("stable_scores", pa.list_(pa.float32()), nullable=False),
+        pa.field("candidate_docs", pa.list_(pa.string()), nullable=False),
+        pa.field("candidate_scores", pa.list_(pa.float32()), nullable=False),
+        pa.field("stable_ms", pa.float64()),  # on the mirror's own thread, like the candidate's
+        pa.field("candidate_ms", pa.float64(), nullable=False),
+    ]
+)
 
 TABLES = {
     "catalogue": CATALOGUE,

@@ -1,139 +1,155 @@
-"""Shadow: champion and candidate answer the same logged queries; nobody sees the candidate's.
+"""Shadow: champion and candidate answer the same queries; nobody sees the candidate's answers.
 
-It asks whether the candidate is sane and fast enough to be shown, not whether it is right:
+It asks whether the candidate is sane and fast enough to be shown, not whether it is right. Logged
+queries that were asked again, and live ones that a service mirrored, are judged apart:
 
-    overlap    mean overlap@10       holds: low >= min_overlap        else a person should look
-    latency    geometric mean of the paired ratios candidate / champion
-                                     holds: low <= max_latency_ratio  else it is surely too slow
+    overlap       mean overlap@10                  holds: low >= min_overlap        else look
+    latency       geometric mean of the paired ratios candidate / champion
+                                                   holds: low <= max_latency_ratio  else reject
+    zero results  share of empty answers, candidate - champion
+                                                   holds: low <= max_zero_results   else reject
+    failures      share of mirrored queries        holds: low <= max_failed_share   else reject
+    clicks        counterfactual, candidate - champion in shares of the champion's
+                                                   holds: high >= -max_click_loss   else look
 
-Too slow: reject. A small or unsure overlap, or too few queries for an interval: inconclusive.
+Surely too slow, too empty or failing: reject. What a person should look at, too few queries for an
+interval, or fewer mirrored ones than `min_mirrored` where there is a mirror: inconclusive.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
+from perennial.quality.alike import Alike
+from perennial.quality.counterfactual import Clicks
 from perennial.quality.decision import Decision, Evidence, Outcome
-from perennial.quality.metrics import Floats, Rankings
-from perennial.quality.overlap import most_different, overlap_at, rank_biased_overlap
-from perennial.quality.paired import Interval, bootstrap_means
+from perennial.quality.paired import Interval
+from perennial.quality.shares import wilson
 
 
 @dataclass(frozen=True)
 class Shadow:
-    """How alike and how fast two releases answered; latencies are medians in milliseconds."""
+    """What was asked again, as a whole and by how often it is asked; what was mirrored, and the
+    mirror's counts; and the clicks that logged ones foretell."""
 
-    queries: int
-    overlap: Interval
-    rank_biased_overlap: Interval
-    latency_ms: dict[str, float]
-    latency_ratio: Interval
-    most_different: tuple[dict[str, Any], ...]
+    replayed: Alike
+    by_frequency: Mapping[str, Alike]
+    mirrored: Alike | None
+    counts: Mapping[str, int]
+    clicks: Sequence[Clicks]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)
 
 
-def compare_answers(
-    queries: Sequence[str],
+def judge_shadow(
+    shadow: Shadow,
     *,
-    champion: Rankings,
-    candidate: Rankings,
-    champion_ms: Floats,
-    candidate_ms: Floats,
-    persistence: float,
-    examples: int,
-    samples: int,
+    min_overlap: float,
+    max_latency_ratio: float,
+    max_zero_results: float,
+    max_failed_share: float,
+    max_click_loss: float,
+    min_mirrored: int,
     confidence: float,
-    seed: int,
-) -> Shadow:
-    """(q,) queries with both (q, k) answers and (q,) latencies to what there is to know of them."""
-    logs = np.log(np.maximum(candidate_ms, 1e-6)) - np.log(np.maximum(champion_ms, 1e-6))
-    columns = np.stack(
-        [
-            overlap_at(champion, candidate, 10),
-            rank_biased_overlap(champion, candidate, persistence=persistence),
-            logs,
-        ],
-        axis=1,
-    )
-    overlap, biased, log_ratio = bootstrap_means(
-        columns, samples=samples, confidence=confidence, seed=seed
-    )
-    differing = most_different(
-        queries, champion, candidate, persistence=persistence, examples=examples
-    )
-    return Shadow(
-        queries=len(queries),
-        overlap=overlap,
-        rank_biased_overlap=biased,
-        latency_ms={
-            "champion": float(np.median(champion_ms)) if len(queries) else 0.0,
-            "candidate": float(np.median(candidate_ms)) if len(queries) else 0.0,
-        },
-        latency_ratio=_exponential(log_ratio),
-        most_different=tuple(
-            {
-                "query": item.query,
-                "overlap": item.overlap,
-                "rank_biased_overlap": item.rank_biased_overlap,
-                "champion": [str(doc) for doc in champion[item.row] if doc is not None],
-                "candidate": [str(doc) for doc in candidate[item.row] if doc is not None],
-            }
-            for item in differing
-        ),
-    )
-
-
-def judge_shadow(shadow: Shadow, *, min_overlap: float, max_latency_ratio: float) -> Decision:
+) -> Decision:
     """advance, inconclusive or reject, by the rule above."""
-    overlap, ratio = shadow.overlap, shadow.latency_ratio
-    alike = None if overlap.low is None else overlap.low >= min_overlap
-    fast = None if ratio.low is None else ratio.low <= max_latency_ratio
-    evidence = (
-        _evidence("overlap@10", overlap, min_overlap, alike),
-        _evidence("latency ratio", ratio, max_latency_ratio, fast),
-    )
+    bounds = (min_overlap, max_latency_ratio, max_zero_results)
+    alike, fast, full = _judged(shadow.replayed, *bounds, tag="")
+    evidence = [alike, fast, full]
+    short = 0
+    if shadow.mirrored is not None:
+        evidence += _judged(shadow.mirrored, *bounds, tag=", mirrored")
+        asked = shadow.counts["failed"] + shadow.counts["compared"]
+        share = wilson(shadow.counts["failed"], asked, confidence=confidence)
+        holds = None if share.low is None else share.low <= max_failed_share
+        evidence.append(_evidence("failures, mirrored", share, max_failed_share, holds))
+        short = max(min_mirrored - shadow.mirrored.queries, 0)
+    for estimate in shadow.clicks:
+        if estimate.silent is None and estimate.change.high is not None:
+            holds = estimate.change.high >= -max_click_loss
+            name = f"clicks {estimate.method}"
+            evidence.append(_evidence(name, estimate.change, -max_click_loss, holds))
+    failed = [item for item in evidence if item.holds is False]
+    rejected = [item for item in failed if not item.name.startswith(_TO_LOOK_AT)]
     outcome: Outcome
-    if alike is None or fast is None:
+    if rejected:
+        outcome, reasons = "reject", [_said(item) for item in rejected]
+    elif any(item.holds is None for item in (alike, fast, full)):
         outcome = "inconclusive"
-        reason = f"{shadow.queries} logged queries are too few for an interval; log more searches."
-    elif not fast:
-        outcome = "reject"
-        reason = (
-            f"The candidate takes {_said(ratio)} times as long as the champion; "
-            f"{max_latency_ratio:g} times is the most."
-        )
-    elif not alike:
+        reasons = [
+            f"{shadow.replayed.queries} logged queries are too few for an interval; log more "
+            "searches."
+        ]
+    elif failed:
+        outcome, reasons = "inconclusive", [_said(item) for item in failed]
+    elif short:
         outcome = "inconclusive"
-        reason = (
-            f"The two agree on {_said(overlap)} of their top 10, which is not surely above "
-            f"{min_overlap:g}: a person should look at the most different answers."
-        )
+        reasons = [
+            f"{shadow.mirrored and shadow.mirrored.queries} live queries were mirrored, and "
+            f"{min_mirrored} are needed; wait for more."
+        ]
     else:
         outcome = "advance"
-        reason = (
-            f"On {shadow.queries} logged queries the two agree on {_said(overlap)} of their top "
-            f"10, and the candidate takes {_said(ratio)} times as long."
+        reasons = [
+            f"On {shadow.replayed.queries} logged queries the two agree on {_range(alike)} of "
+            f"their top 10, and the candidate takes {_range(fast)} times as long."
+        ]
+    return Decision(outcome, (*reasons, *_notes(shadow)), tuple(evidence))
+
+
+_TO_LOOK_AT = ("overlap", "clicks")
+
+
+def _judged(
+    found: Alike, min_overlap: float, max_ratio: float, max_zero: float, *, tag: str
+) -> list[Evidence]:
+    overlap, ratio, zero = found.overlap, found.latency_ratio, found.zero_results["difference"]
+    alike = None if overlap.low is None else overlap.low >= min_overlap
+    fast = None if ratio.low is None else ratio.low <= max_ratio
+    full = None if zero.low is None else zero.low <= max_zero
+    return [
+        _evidence(f"overlap@10{tag}", overlap, min_overlap, alike),
+        _evidence(f"latency ratio{tag}", ratio, max_ratio, fast),
+        _evidence(f"zero results{tag}", zero, max_zero, full),
+    ]
+
+
+def _said(item: Evidence) -> str:
+    """What broke a bound, and what to do."""
+    kind, _, where = item.name.partition(", ")
+    queries = "live queries" if where else "logged queries"
+    value, bound = _range(item), f"{abs(item.bound):g}"
+    if kind == "latency ratio":
+        text = f"The candidate takes {value} times as long as the champion; {bound} times is"
+        return f"{text} the most ({queries})."
+    if kind == "zero results":
+        text = f"The candidate leaves {value} more of the {queries} without an answer than the"
+        return f"{text} champion; {bound} is the most."
+    if kind == "failures":
+        return f"The candidate fails on {value} of the {queries}; {bound} is the most."
+    if kind == "overlap@10":
+        text = f"The two agree on {value} of their top 10 ({queries}), which is not surely above"
+        return f"{text} {bound}: a person should look at the most different answers."
+    text = f"Explored clicks foretell a change of {value} in clicks ({kind.partition(' ')[2]});"
+    return f"{text} more than {bound} is lost: a person should look at what they clicked."
+
+
+def _notes(shadow: Shadow) -> list[str]:
+    """What was dropped, and why clicks say nothing, in sentences."""
+    said = []
+    if dropped := shadow.counts.get("dropped", 0):
+        said.append(
+            f"The mirror dropped {dropped} of {shadow.counts['offered']} live queries to stay out "
+            "of the way."
         )
-    return Decision(outcome, (reason,), evidence)
+    return said + [estimate.silent for estimate in shadow.clicks if estimate.silent is not None]
 
 
 def _evidence(name: str, found: Interval, bound: float, holds: bool | None) -> Evidence:
     return Evidence(name, found.value, found.low, found.high, found.n, bound, holds)
 
 
-def _exponential(interval: Interval) -> Interval:
-    value, low, high = (
-        None if number is None else math.exp(number)
-        for number in (interval.value, interval.low, interval.high)
-    )
-    return Interval(value, low, high, interval.n)
-
-
-def _said(interval: Interval) -> str:
-    return f"{interval.value:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+def _range(item: Evidence) -> str:
+    return f"{item.value:.2f} ({item.low:.2f} to {item.high:.2f})"

@@ -61,6 +61,8 @@ Shadow = TypedDict(
         "queries": int,
         "overlap@10": Bounds,
         "rank_biased_overlap": Bounds,
+        "groups": NotRequired[Sequence[Mapping[str, Any]]],  # group, queries, and bounds by name
+        "clicks": NotRequired[Sequence[Mapping[str, Any]]],  # foretold, or why not, by method
         "latency_ms": NotRequired[Mapping[str, float]],  # median of champion and candidate
         "most_different": NotRequired[Sequence[Unlike]],
         "decision": NotRequired[Mapping[str, Any]],

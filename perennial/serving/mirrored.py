@@ -1,0 +1,99 @@
+"""Mirrored pairs, and where they are kept: the newest parquet files, each whole or not there."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from perennial.data.schema import MIRRORED
+from perennial.serving.loaded import Answer
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two answers to one live query; `stable_ms` is None where stable was not asked again."""
+
+    request_id: str
+    ts: datetime
+    stable: Answer
+    candidate: Answer
+    stable_ms: float | None
+    candidate_ms: float
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Of all queries offered: dropped (no room, closed, or another candidate by now), failed (the
+    candidate raised) and compared; of the compared ones, those that could not be kept are lost."""
+
+    offered: int = 0
+    dropped: int = 0
+    failed: int = 0
+    compared: int = 0
+    lost: int = 0
+
+    def since(self, before: "Counts") -> "Counts":
+        """What was counted after `before`."""
+        then = vars(before)
+        return Counts(**{name: value - then[name] for name, value in vars(self).items()})
+
+
+Keep = Callable[[str, Sequence[Pair], Counts], None]
+
+
+@dataclass(frozen=True)
+class MirroredFiles:
+    """Called as a mirror's `keep`: a file of pairs, and as its metadata what was counted.
+
+    Several processes may write into one folder. Older files than the newest `most` are deleted.
+    """
+
+    folder: Path
+    most: int = 64
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def __call__(self, release_id: str, pairs: Sequence[Pair], counts: Counts) -> None:
+        """Write one file; raises OSError where the disk refuses it."""
+        now = self.now()
+        path = self.folder / f"date={now:%Y-%m-%d}" / f"{now:%H%M%S%f}-{os.getpid()}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        about = {"candidate": release_id} | {n: str(v) for n, v in asdict(counts).items()}
+        beside = path.with_name(f".{path.name}.partial")
+        try:
+            pq.write_table(_table(pairs).replace_schema_metadata(about), beside)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+        for old in sorted(self.folder.glob("date=*/*.parquet"))[: -self.most]:
+            old.unlink(missing_ok=True)
+
+
+def _table(pairs: Sequence[Pair]) -> pa.Table:
+    rows = [
+        {
+            "request_id": pair.request_id,
+            "ts": pair.ts,
+            "stable": pair.stable.release_id,
+            "candidate": pair.candidate.release_id,
+            "stable_docs": _docs(pair.stable),
+            "stable_scores": _scores(pair.stable),
+            "candidate_docs": _docs(pair.candidate),
+            "candidate_scores": _scores(pair.candidate),
+            "stable_ms": pair.stable_ms,
+            "candidate_ms": pair.candidate_ms,
+        }
+        for pair in pairs
+    ]
+    return pa.Table.from_pylist(rows, schema=MIRRORED)
+
+
+def _docs(answer: Answer) -> list[str]:
+    return [hit.doc_id for hit in answer.hits]
+
+
+def _scores(answer: Answer) -> list[float]:
+    return [hit.score for hit in answer.hits]
