@@ -7,18 +7,19 @@ measured against, which encodes and searches in one process and does nothing els
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import faiss
 import numpy as np
 
-from infra.bench.pauses import pauses_watched
+from infra.bench.pauses import pauses_watched, undisturbed
 from infra.bench.row import Row, row, show
 from infra.bench.serve_clients import K, queries_of
 from infra.bench.serve_world import CONNECTIONS, Service, logged, running
-from infra.bench.swap_world import Lineage, make_lineage, publish_generation
+from infra.bench.swap_world import CLASSES, Lineage, make_lineage, publish_generation
 from infra.bench.swaps import first_channel, folder_with_room, latency_rows, moved
-from perennial.release.channels.channel import Channel
+from perennial.release.channels.channel import Candidate, Channel
 from perennial.release.stores.local import LocalStore
 from perennial.serving.loaded import load_release
 
@@ -27,7 +28,8 @@ BATCH = 64
 SECONDS = 6.0
 ROUNDS = 3
 SWAPS, SWAP_SECONDS = 20, 4.0
-PARTS = ("speed", "swaps", "load")
+SHADOW_BLOCKS, SHADOW_SECONDS = 5, 6.0
+PARTS = ("speed", "swaps", "shadow", "load")
 
 
 def rows(*, minutes: float, documents: int, swaps: int, only: tuple[str, ...]) -> list[Row]:
@@ -45,9 +47,12 @@ def rows(*, minutes: float, documents: int, swaps: int, only: tuple[str, ...]) -
             speed, top = speed_rows(folder, store, lineage, documents=documents)
             found += speed
         if "swaps" in only:
-            found += swap_rows(
+            swapped, channel = swap_rows(
                 folder, store, lineage, channel, documents=documents, swaps=swaps, top=top
             )
+            found += swapped
+        if "shadow" in only:
+            found += shadow_rows(folder, store, lineage, channel, documents=documents, top=top)
         if "load" in only:
             found += load_rows(folder, documents=documents, minutes=minutes, top=top)
     return found
@@ -111,7 +116,7 @@ def swap_rows(
     documents: int,
     swaps: int,
     top: float,
-) -> list[Row]:
+) -> tuple[list[Row], Channel]:
     """Failed requests and the 99th percentile over the swaps, block by block between calm ones."""
     manifests = [
         publish_generation(store, lineage, generation, folder / f"generation-{generation}")
@@ -131,7 +136,7 @@ def swap_rows(
             calm.append(np.array(service(**load, seconds=block, seed=2 * number + 2)))
             service.send(**load, seconds=block, seed=2 * number + 3)
             time.sleep(block / 4)
-            channel = moved(store, channel, manifest)
+            channel = moved(store, channel, replace(channel, stable=manifest.release_id))
             moving.append(np.array(service.receive()))
         counts, stood_still = service(do="counts"), pauses()
     asked = counts["answered"] + counts["failed"]
@@ -139,6 +144,46 @@ def swap_rows(
         row(f"requests that failed over {swaps} swaps", counts["failed"], f"of {asked:,}",
             at_most=0),
         *latency_rows(calm, moving, stood_still, rate=rate),
+    ], channel  # fmt: skip
+
+
+def shadow_rows(
+    folder: Path,
+    store: LocalStore,
+    lineage: Lineage,
+    channel: Channel,
+    *,
+    documents: int,
+    top: float,
+) -> list[Row]:
+    """The 95th percentile while a candidate is asked the same behind everybody's back, and not."""
+    candidate = publish_generation(store, lineage, CLASSES - 1, folder / "shadow").release_id
+    shadow = Candidate(candidate, "shadow", 0.0, "salt", None)
+    blocks: dict[bool, list[np.ndarray]] = {False: [], True: []}
+    with (
+        running(folder, documents=documents) as service,
+        pauses_watched(folder / "shadow-pauses") as pauses,
+    ):
+        rate = (top or service(do="peak", seconds=3.0, queries=1)) / 2
+        load = {"do": "load", "rate": rate, "seconds": SHADOW_SECONDS}
+        for number in range(2 * SHADOW_BLOCKS):
+            is_on = number % 2 == 1
+            after = replace(channel, candidate=shadow if is_on else None)
+            channel = moved(store, channel, after)
+            service(**load | {"seconds": 2.0}, seed=1)  # until it is there, and warm
+            blocks[is_on].append(np.array(service(**load, seed=number + 2)))
+        channel = moved(store, channel, replace(channel, candidate=None))
+        _none_failed(service)
+        stood_still = pauses()
+    off, on = (
+        1e3 * np.concatenate([spent[undisturbed(due, stood_still)] for due, spent in blocks[each]])
+        for each in (False, True)
+    )
+    p95 = float(np.percentile(off, 95))
+    return [
+        row("p95 with a shadow", float(np.percentile(on, 95)), "ms",
+            against=f"without: {p95:.2f} ms, {rate:.0f} queries a second", base=p95,
+            at_most=1.1, of_ratio=True),
     ]  # fmt: skip
 
 

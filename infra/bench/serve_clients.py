@@ -28,12 +28,11 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._received = bytearray()
         self._waiter: asyncio.Future[bool] | None = None
-        self.transport: asyncio.Transport | None = None
+        self._transport: Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self._transport = transport
 
     def data_received(self, data: bytes) -> None:
         """An answer is whole once its content-length is there."""
@@ -59,8 +58,7 @@ class Connection(asyncio.Protocol):
     async def ask(self, request: bytes) -> bool:
         """True where the answer was 200 with hits."""
         self._waiter = asyncio.get_running_loop().create_future()
-        assert self.transport is not None
-        self.transport.write(request)
+        self._transport.write(request)
         return await self._waiter
 
 

@@ -75,7 +75,7 @@ def load_rows(folder: Path, *, swaps: int, documents: int, pause: float) -> list
             tell.send(**load, seed=2 * block + 1)
             for manifest in manifests[start : start + per]:
                 began = time.monotonic()
-                channel = moved(store, channel, manifest)
+                channel = moved(store, channel, replace(channel, stable=manifest.release_id))
                 time.sleep(max(0.0, pause - (time.monotonic() - began)))
             moving.append(np.array(tell.receive()))
         counts, stood_still = tell(do="counts"), pauses()
@@ -155,7 +155,7 @@ def memory_rows(folder: Path, *, documents: int) -> list[Row]:
             ("encoder", other.manifest),
         ):
             tell(do="reset")
-            channel = moved(store, channel, manifest)
+            channel = moved(store, channel, replace(channel, stable=manifest.release_id))
             tell(do="await", release_id=manifest.release_id)
             tell(do="peak", seconds=1.0)
             found = tell(do="memory")
@@ -250,15 +250,10 @@ def first_channel(store: LocalStore, manifest: Manifest) -> Channel:
     return channel
 
 
-def moved(store: LocalStore, channel: Channel, manifest: Manifest) -> Channel:
+def moved(store: LocalStore, channel: Channel, new: Channel) -> Channel:
     """The write that a swap is; what `promote` checks before it, it checks on another machine."""
     generation = channel.generation + 1
-    after = replace(
-        channel,
-        generation=generation,
-        write_id=f"{generation:032x}",
-        stable=manifest.release_id,
-    )
+    after = replace(new, generation=generation, write_id=f"{generation:032x}")
     store.compare_and_swap(channel.name, channel, after)
     return after
 

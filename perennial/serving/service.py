@@ -13,6 +13,7 @@ from perennial.serving.log.records import Request
 from perennial.serving.log.writer import LogWriter
 from perennial.serving.routing import Arm, arm_of, live_share
 from perennial.serving.searcher import Searcher
+from perennial.serving.shadowing import Shadowing
 from perennial.serving.showing import Shown, show_both, show_one
 from perennial.serving.tickets import Tickets
 
@@ -41,10 +42,12 @@ class Service:
         explore_share: float,
         random: Random,
         now: Callable[[], datetime],
+        shadowing: Shadowing | None = None,
     ) -> None:
         self.searcher, self.log, self.channel = searcher, log, channel
         self._batcher, self._tickets = batcher, tickets
         self._explore_share, self._random, self._now = explore_share, random, now
+        self._shadowing = shadowing
 
     async def search(
         self, queries: Sequence[str], k: int, *, slice: str | None, session_id: str
@@ -67,6 +70,7 @@ class Service:
         seconds, ts = time.perf_counter() - began, self._now()
         for query, each in zip(queries, shown, strict=True):
             self._write(each, session_id, ts, query, seconds)
+        self._mirror(queries, found.answers, shown, k, slice)
         return Searched(shown, found.encode_seconds, found.search_seconds, seconds)
 
     async def compare(
@@ -117,6 +121,24 @@ class Service:
             raise
         except Exception:  # noqa: BLE001  its release_id in the log tells that it was stable's
             return await self._batcher.ask(queries, k, slice=slice, arm="stable"), None
+
+    def _mirror(
+        self,
+        queries: Sequence[str],
+        answers: Sequence[Answer],
+        shown: Sequence[Shown],
+        k: int,
+        slice: str | None,
+    ) -> None:
+        """Offer stable's own answers, as they were before any exploration."""
+        if self._shadowing is None:
+            return
+        serving = self.searcher.serving
+        for query, answer, each in zip(queries, answers, shown, strict=True):
+            if each.arm == "stable" and each.request_id is not None:
+                self._shadowing.offer(
+                    serving, query, answer, request_id=each.request_id, k=k, slice=slice
+                )
 
     def _write(
         self, shown: Shown, session_id: str, ts: datetime, query: str, seconds: float

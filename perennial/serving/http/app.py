@@ -28,8 +28,10 @@ from perennial.serving.http.releases import told
 from perennial.serving.http.sentences import refuse_by_sentences
 from perennial.serving.http.tracing import Spans
 from perennial.serving.log.writer import LogWriter
+from perennial.serving.mirrored import MirroredFiles
 from perennial.serving.searcher import Searcher
 from perennial.serving.service import Service
+from perennial.serving.shadowing import Shadowing
 from perennial.serving.tickets import Tickets
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -66,6 +68,7 @@ def create_app(
     metrics = Metrics(searcher, log, channel=channel, now=now)
     rates = Rates(per_second=rate_per_second, burst=rate_burst, clock=clock)
     events = Events(log, tickets=tickets, now=now)
+    shadowing = Shadowing(MirroredFiles(source / "mirrored"))
     running: list[Service] = []
 
     @asynccontextmanager
@@ -86,11 +89,13 @@ def create_app(
                 explore_share=explore,
                 random=random,
                 now=now,
+                shadowing=shadowing,
             )
         )
         yield
         app.state.draining = True
         await asyncio.to_thread(batcher.close)
+        await asyncio.to_thread(shadowing.close)
         await asyncio.to_thread(log.close)
         await asyncio.to_thread(searcher.close)
         if spans is not None:

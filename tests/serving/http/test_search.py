@@ -1,7 +1,11 @@
 """What is asked and answered over HTTP, and what of it stands in the log."""
 
+import time
 from datetime import timedelta
 
+import pyarrow.parquet as pq
+
+from perennial.data.sources.days import part_files
 from perennial.serving.routing import arm_of
 
 
@@ -95,6 +99,24 @@ def test_a_shadow_is_shown_to_nobody(serve, roll_out, newer):
     roll_out(newer, stage="shadow")
     served.searcher.refresh()
     assert served.search("word7")[0]["arm"] == "stable"
+
+
+def test_a_shadow_answers_the_same_queries_behind_everybodys_back(serve, roll_out, newer):
+    served = serve(explore=1.0)
+    roll_out(newer, stage="shadow")
+    served.searcher.refresh()
+    for number in range(3):
+        served.search(f"word{number}", k=3)
+    served.search("word9", k=3, arm="candidate")
+    time.sleep(0.3)  # it rests between two queries
+    asked = {row["request_id"] for row in served.logged("requests")}
+    files = part_files(served.source / "mirrored")
+    rows = [row for path in files for row in pq.read_table(path).to_pylist()]
+    assert rows and {row["request_id"] for row in rows} <= asked
+    for row in rows:
+        assert row["candidate"] == newer
+        # Stable's own ranking, not the swapped one that was shown.
+        assert row["stable_docs"][0].replace("first", "retrained") == row["candidate_docs"][0]
 
 
 def test_both_releases_share_an_interleaved_list_and_each_hit_names_its_own(
