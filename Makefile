@@ -31,6 +31,9 @@ bench-train: .venv/.installed-bench    ## our training loop beside SentenceTrans
 bench-bridge: .venv/.installed-$(DEVICE)  ## what a bridge to a new encoder finds of the full re-embedding
 	$(BIN)/python -m infra.bench.bridge
 
+bench-shadow: .venv/.installed-$(DEVICE)  ## what mirroring live queries to a candidate costs the answers
+	$(BIN)/python -m infra.bench.shadow
+
 clean:                      ## forget what demo, benchmarks and dvc made; never the state folder
 	rm -rf demo bench snapshot artifacts work dvc_plots
 
@@ -47,4 +50,4 @@ clean:                      ## forget what demo, benchmarks and dvc made; never 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(DEVICE),bench]'
 	touch $@
 
-.PHONY: demo test check bench-loop bench-index bench-data bench-serve bench-train bench-bridge clean
+.PHONY: demo test check bench-loop bench-index bench-data bench-serve bench-shadow bench-train bench-bridge clean
