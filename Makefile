@@ -22,6 +22,9 @@ bench-index: .venv/.installed-bench    ## cost of a change, recall, latency, swa
 bench-data: .venv/.installed-bench     ## from log to judgements and negatives: time, memory, quality
 	$(BIN)/python -m infra.bench.data
 
+bench-gate: .venv/.installed-$(DEVICE)   ## how often the gate errs, and the power that it has, by simulation
+	$(BIN)/python -m infra.bench.gate
+
 bench-serve: .venv/.installed-$(DEVICE)  ## the search service under load, swaps and ten minutes of it
 	$(BIN)/python -m infra.bench.serve
 
@@ -50,4 +53,4 @@ clean:                      ## forget what demo, benchmarks and dvc made; never 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(DEVICE),bench]'
 	touch $@
 
-.PHONY: demo test check bench-loop bench-index bench-data bench-serve bench-shadow bench-train bench-bridge clean
+.PHONY: demo test check bench-loop bench-index bench-data bench-gate bench-serve bench-shadow bench-train bench-bridge clean
