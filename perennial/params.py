@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     Tag,
     ValidationError,
+    model_validator,
 )
 
 from perennial.errors import ParamsInvalid
@@ -234,19 +235,22 @@ class Evaluate(Section):
     seed: Seed
 
 
-class MustGain(Section):
-    min_gain: float
+class Rule(Section):
+    min_gain: float | None = None
+    max_loss: NotNegative | None = None
 
-
-class MustNotLose(Section):
-    max_loss: NotNegative
+    @model_validator(mode="after")
+    def _is_one(self) -> "Rule":
+        if (self.min_gain is None) == (self.max_loss is None):
+            raise ValueError("a rule is either min_gain or max_loss; give one of them")
+        return self
 
 
 class Gate(Section):
     metric: Metric
     min_gain: float
     max_loss: NotNegative
-    rules: dict[Metric, MustGain | MustNotLose]
+    rules: dict[Metric, Rule]
     floors: dict[Metric, Share]
     max_slice_loss: NotNegative
     min_slice_queries: Count

@@ -23,7 +23,7 @@ def gate(run: Run, force: str | None = None) -> Decision:
     wherever the release is shown from now on.
     """
     comparison = run.read("artifacts/evaluate/comparison.json")
-    bounds = run.params.gate.model_dump(exclude={"review", "smoke_queries"})
+    bounds = run.params.gate.model_dump(exclude={"review", "smoke_queries"}, exclude_none=True)
     with rooms(run.workspace, "gate"):
         smoke = smoke_test(run, queries=run.params.gate.smoke_queries)
         decision = decide(comparison, **bounds, smoke=smoke)

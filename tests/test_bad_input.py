@@ -337,6 +337,10 @@ PARAMS = {
     ),
     "an impossible margin": (edit("train", "margin", 3.0), ["train.margin is 3.0"]),
     "an unknown metric": (edit("gate", "metric", "ndgc@10"), ["gate.metric is 'ndgc@10'"]),
+    "a rule that asks two things": (
+        edit("gate", "rules", {"map": {"min_gain": 0.0, "max_loss": 0.1}}),
+        ["gate.rules.map is", "either min_gain or max_loss"],
+    ),
     "NaN": (edit("gate", "min_gain", float("nan")), ["gate.min_gain is nan"]),
     "doubled": (
         lambda text: text.replace("split:\n", "split:\n  salt: one\n"),

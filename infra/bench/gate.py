@@ -68,7 +68,7 @@ def measure(
     theory = power(GAIN, spread=spread, n=QUERIES, confidence=confidence)
     at_margin = tried(-margin, {"max_loss": margin}, runs)
     level = tried(0.0, {"max_loss": margin}, runs)
-    ask = partial(_findings, population.centred(within_slices=True), population.slices)
+    ask = partial(_findings, population.differences, population.slices)
     findings = float(np.mean(list(pool.map(ask, [runs // 4 // PARTS] * PARTS, range(PARTS)))))
     share = {"unit": "share of experiments"}
     return [

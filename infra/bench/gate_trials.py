@@ -73,13 +73,17 @@ def false_findings(
     samples: int,
     seed: int,
 ) -> float:
-    """Share of experiments in which any metric or slice of equal systems has p_holm <= 0.05."""
+    """Share of experiments in which any metric or slice of equal systems has p_holm <= 0.05.
+
+    Equal are systems that change places by chance, query by query: ties stay ties.
+    """
     rng = np.random.default_rng(seed)
     names = np.array(["" if name is None else name for name in slices])
     found = 0
     for run in range(runs):
         drawn = rng.integers(0, len(differences), n)
-        table, parts = differences[drawn], names[drawn]
+        sides = rng.choice([-1.0, 1.0], n)
+        table, parts = differences[drawn] * sides[:, None], names[drawn]
         groups = [table] + [
             table[parts == name]
             for name in sorted(set(parts) - {""})
@@ -118,5 +122,5 @@ def _comparison(cell: dict[str, Any], n: int, confidence: float) -> dict[str, An
 
 def _bounds(params: Params, rule: dict[str, float]) -> dict[str, Any]:
     smoke = {"failure": None, "queries": 200, "latency_ratio": dict.fromkeys(SAFE, 1.0)}
-    chosen = params.gate.model_dump(exclude={"review", "smoke_queries"})
+    chosen = params.gate.model_dump(exclude={"review", "smoke_queries"}, exclude_none=True)
     return chosen | {"metric": METRIC, "rules": {METRIC: rule}, "floors": {}, "smoke": smoke}

@@ -31,13 +31,9 @@ class Population:
         """(m,) standard deviations."""
         return np.asarray(self.differences.std(axis=0))
 
-    def centred(self, *, within_slices: bool = False) -> np.ndarray:
-        """The same differences with no difference on average, in all or in each slice."""
-        if not within_slices:
-            return self.differences - self.differences.mean(axis=0)
-        frame = pd.DataFrame(self.differences)
-        names = pd.Series(self.slices, dtype=object).fillna("")
-        return np.asarray(frame - frame.groupby(names).transform("mean"))
+    def centred(self) -> np.ndarray:
+        """The same differences with no difference on average."""
+        return np.asarray(self.differences - self.differences.mean(axis=0))
 
 
 def of_a_run(scores: Path) -> Population:
