@@ -31,6 +31,9 @@ bench-serve: .venv/.installed-$(DEVICE)  ## the search service under load, swaps
 bench-train: .venv/.installed-bench    ## our training loop beside SentenceTransformerTrainer
 	$(BIN)/python -m infra.bench.train
 
+bench-canary: .venv/.installed-$(DEVICE)  ## false alarms, how soon a loss is stopped, interleaving
+	$(BIN)/python -m infra.bench.canary
+
 bench-bridge: .venv/.installed-$(DEVICE)  ## what a bridge to a new encoder finds of the full re-embedding
 	$(BIN)/python -m infra.bench.bridge
 
@@ -53,4 +56,4 @@ clean:                      ## forget what demo, benchmarks and dvc made; never 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(DEVICE),bench]'
 	touch $@
 
-.PHONY: demo test check bench-loop bench-index bench-data bench-gate bench-serve bench-shadow bench-train bench-bridge clean
+.PHONY: demo test check bench-loop bench-index bench-data bench-gate bench-serve bench-shadow bench-train bench-canary bench-bridge clean

@@ -22,6 +22,7 @@ from perennial.verbs.commands import register
 from perennial.verbs.exporting.command import register_export
 from perennial.verbs.keeping import register_keeping
 from perennial.verbs.moving import register_moving
+from perennial.verbs.rolling.command import register_rolling
 from perennial.verbs.serve import register_serve
 from perennial.workspace import Places, runtime, signing_key
 
@@ -117,6 +118,7 @@ def _print_json(value: Any) -> None:
 register(app, key=signing_key, who=_who)
 register_moving(app, key=signing_key, who=_who)
 register_keeping(app, key=signing_key, who=_who)
+register_rolling(app, key=signing_key, who=_who)
 register_bridge(app, key=signing_key, who=_who)
 register_serve(app, key=signing_key)
 register_export(app, key=signing_key, who=_who)

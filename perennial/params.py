@@ -3,6 +3,7 @@
 A stage gets its own section; the rooms get plain values and never see these classes.
 """
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -294,10 +295,56 @@ class Shadow(Section):
     seed: Seed
 
 
+class CanaryStep(Section):
+    share: Annotated[float, Field(gt=0, lt=1)]
+    margin: Annotated[float, Field(gt=0, lt=1)]
+    min_hours: NotNegative
+    max_hours: Positive
+
+
+class CanarySplit(Section):
+    ratio: Rate
+    slow: Rate
+    failed: Rate
+    empty: Rate
+    loss: Rate
+    advance: Rate
+
+
+def _whole(split: CanarySplit) -> CanarySplit:
+    total = sum(split.model_dump().values())
+    if abs(total - 1) > 1e-9:
+        raise ValueError(f"the parts of alpha must add up to 1, not {total:g}")
+    return split
+
+
+def _growing(steps: list[CanaryStep]) -> list[CanaryStep]:
+    for before, after in itertools.pairwise(steps):
+        if after.share <= before.share or after.margin > before.margin:
+            raise ValueError("each step must have a greater share, and no greater margin")
+    return steps
+
+
 class Canary(Section):
+    method: Literal["sessions", "interleaving"]
+    shadow_min_hours: NotNegative
+    shadow_max_hours: Positive
+    steps: Annotated[list[CanaryStep], Field(min_length=1), AfterValidator(_growing)]
+    max_loss: Annotated[float, Field(ge=0, lt=1)]
+    design_loss: Annotated[float, Field(gt=0, lt=1)]
+    alpha: Annotated[float, Field(gt=0, lt=1)]
+    split: Annotated[CanarySplit, AfterValidator(_whole)]
+    slow_ratio: Positive
+    max_slow: Share
+    max_failed: Share
+    max_empty: Share
+    success_dwell_seconds: NotNegative
+    session_seconds: NotNegative
+    settle_seconds: NotNegative
+    baseline_days: Count
+    min_baseline_sessions: Count
+    memory_mb: Annotated[int, Field(ge=64)]
     sessions: Annotated[int, Field(ge=2)]
-    max_loss: NotNegative
-    confidence: Annotated[float, Field(gt=0, lt=1)]
     seed: Seed
 
 

@@ -1,31 +1,48 @@
-"""Sends simulated people to both releases, half to each, and compares how many find something."""
+"""Sends simulated people to both releases, as a rollout would, and judges them as one would.
 
-from datetime import datetime
+The steps, their shares, tests and deadlines are those of a rollout; the clock is simulated, a batch
+of people comes every day, and nothing of it touches the channel.
+"""
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+from prefect.logging import get_run_logger
 
 from perennial.data.tables import read_table
-from perennial.quality.canary import ARMS, Canary, compare_arms, judge_canary
 from perennial.quality.decision import Decision
-from perennial.simulation.public import session_success, simulate_sessions
-from perennial.simulation.searches import release_search
+from perennial.quality.traffic import Stratum
+from perennial.release.channels.channel import Baseline, Candidate
+from perennial.release.rollouts.machine import begun, current, ticked
+from perennial.simulation.public import Log, sessions_with_success, simulate_sessions
+from perennial.simulation.searches import release_search, remembering
+from perennial.verbs.rolling.look import judged, strata_in
+from perennial.verbs.rolling.steps import planned
 from perennial.verbs.simulate import habits
+from perennial.verbs.source import append_log
 from tasks.artifacts import show_decision
+from tasks.canary_arms import arms_of
 from tasks.releases import both_releases
 from tasks.run import Run
 from tasks.seconds import rooms
 from tasks.step import step
 from tasks.tracking import log_metrics
 
+_BATCHES = 15  # days that the people are spread over; the rollout is looked at after each
+
 
 @step("canary")
 def canary(run: Run) -> Decision:
-    """advance, rollback or inconclusive, by the rule of perennial/quality/canary.py."""
+    """advance, rollback or inconclusive, by the rule of perennial/quality/rollout.py."""
     truth = run.places.source / "truth.parquet"
     if truth.exists():
         with rooms(run.workspace, "canary"):
-            found = _send_people(run)
-            decision = judge_canary(found)
-        log_metrics(run.places.tracking_uri, run.tracked, {"canary": found.to_dict()})
-        run.note("canary", "arms", found.to_dict())
+            decision, strata = _send_people(run)
+        arms = arms_of(strata, decision, alpha=run.params.canary.alpha)
+        log_metrics(run.places.tracking_uri, run.tracked, {"canary": arms})
+        run.note("canary", "arms", arms)
     else:
         reason = f"No canary ran: {truth} is missing, and with it everybody who could be simulated."
         decision = Decision("advance", (reason,), ())
@@ -34,33 +51,85 @@ def canary(run: Run) -> Decision:
     return decision
 
 
-def _send_people(run: Run) -> Canary:
-    """The same people with the same wishes come to both arms, and are compared one by one."""
-    section = run.params.canary
-    truth = read_table(run.places.source / "truth.parquet")
-    after = datetime.fromisoformat(run.read("snapshot/snapshot.json")["window"]["end"])
-    success = {}
-    for arm, release in zip(ARMS, both_releases(run), strict=True):
-        log = simulate_sessions(
-            release_search(release),
+def _send_people(run: Run) -> tuple[Decision, list[Stratum]]:
+    """A batch a day until the rollout has ended, or everybody has come."""
+    section, folder = run.params.canary, run.workspace.work("canary") / "log"
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+    stable, candidate = both_releases(run)
+    searches = {
+        "stable": remembering(release_search(stable)),
+        "candidate": remembering(release_search(candidate)),
+    }
+    names = {"stable": stable.release_id, "candidate": candidate.release_id}
+
+    def visit(arm: str, sessions: int, start: datetime, tag: str) -> Log:
+        return simulate_sessions(
+            searches[arm],
             truth,
-            sessions=section.sessions // 2,
-            start=after,
-            days=1.0,
+            sessions=sessions,
+            start=start,
+            days=0.98,
             results=run.params.simulate.results,
             habits=habits(run.params.simulate),
-            seed=section.seed,
-            tag=f"canary-{arm}",
+            seed=_seed(section.seed, tag),
+            tag=f"canary-{tag}",
             channel=run.channel,
             arm=arm,
-            release_id=release.release_id,
+            release_id=names[arm],
         )
-        success[arm] = session_success(log)
-    return compare_arms(
-        success["stable"],
-        success["candidate"],
-        max_loss=section.max_loss,
-        samples=run.params.evaluate.bootstrap_samples,
-        confidence=section.confidence,
-        seed=section.seed,
-    )
+
+    truth = read_table(run.places.source / "truth.parquet")
+    now = datetime.fromisoformat(run.read("snapshot/snapshot.json")["window"]["end"])
+    now = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    batch = max(section.sessions // _BATCHES, 1)
+    before = visit("stable", batch, now, "before")
+    happy, came = sessions_with_success(before, dwell_seconds=section.success_dwell_seconds)
+    slow_ms = float(np.quantile(before.requests["latency_ms"], 0.95)) * section.slow_ratio
+    usual = Baseline(min(max(happy / came, 0.001), 0.995), slow_ms)
+    # Nobody needs to be hidden from: the retrain's shadow has asked both already.
+    steps, now = planned(section)[1:], now + timedelta(days=1)
+    state = begun(candidate.release_id, steps=steps, baseline=usual, salt="simulated", now=now)
+    strata: list[Stratum] = []
+    decision = Decision("inconclusive", ("Nobody came.",), ())
+    for day in range(_BATCHES):
+        ours = int(np.random.default_rng([section.seed, day]).binomial(batch, state.share))
+        # Not before every service knows of a step that began with the last look.
+        start = now + timedelta(seconds=section.settle_seconds)
+        for arm, count in (("candidate", ours), ("stable", batch - ours)):
+            if count:
+                _append(folder, visit(arm, count, start, f"{day}{arm}"), f"{day}{arm}")
+        now += timedelta(days=1, seconds=section.settle_seconds + section.session_seconds)
+        now += timedelta(seconds=run.params.snapshot.click_window_seconds)
+        decision, strata, after = _looked(run, state, folder, candidate.release_id, now)
+        get_run_logger().info("simulated day %d: %s", day + 1, decision.reasons[0])
+        if decision.outcome not in ("advance", "none"):
+            break
+        assert after is not None
+        state = after
+    else:
+        reason = f"All {section.sessions} simulated sessions came, and it is not proven."
+        hint = "Raise canary.sessions."
+        decision = Decision("inconclusive", (reason, *decision.reasons, hint), decision.evidence)
+    if decision.outcome == "promote":
+        decision = Decision("advance", decision.reasons, decision.evidence)
+    return decision, strata
+
+
+def _looked(
+    run: Run, state: Candidate, folder: Path, release_id: str, now: datetime
+) -> tuple[Decision, list[Stratum], Candidate | None]:
+    steps = planned(run.params.canary)[1:]
+    strata = strata_in(folder, state, [release_id], run.params, channel=run.channel, now=now)
+    found = judged(strata, state, run.params, margin=current(state, steps).margin)
+    after = ticked(state, found, steps=steps, now=now)
+    return after.decision, strata, after.candidate
+
+
+def _append(folder: Path, log: Log, tag: str) -> None:
+    tables = {"requests": log.requests, "impressions": log.impressions, "events": log.events}
+    append_log(folder, tag, tables)
+
+
+def _seed(seed: int, tag: str) -> int:
+    """Another one for every batch and arm: nobody comes twice."""
+    return int(np.random.default_rng([seed, *tag.encode()]).integers(2**31))

@@ -28,8 +28,19 @@ SMALL: Sections = {
     "bootstrap": {"dimension": 16, "vocabulary": 600, "epochs": 1, "batch_queries": 32},
     "train": {"epochs": 2, "batch_queries": 16, "checkpoint_steps": 1},
     "evaluate": {"bootstrap_samples": 200, "randomisations": 199},
-    "shadow": {"queries": 40, "min_overlap": 0.0, "max_latency_ratio": 1000.0},
-    "canary": {"sessions": 60, "max_loss": 1.0},
+    "shadow": {
+        "queries": 40,
+        "min_overlap": 0.0,
+        "max_latency_ratio": 1000.0,
+        "max_zero_results": 1.0,
+        "max_click_loss": 1.0,
+    },
+    "canary": {
+        "sessions": 600,
+        "steps": [{"share": 0.5, "margin": 0.9, "min_hours": 0.0, "max_hours": 1000.0}],
+        "max_loss": 0.9,
+        "min_baseline_sessions": 1,
+    },
     "simulate": {"sessions": 100},
 }
 

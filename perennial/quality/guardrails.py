@@ -35,13 +35,16 @@ def mismatch(strata: Sequence[Stratum], alpha: float) -> Finding:
     )
 
 
+def guardrail_bets(most: float) -> tuple[float, tuple[Bet, ...]]:
+    """(expected share on stable, bets): twice as much more as is allowed, and nearly all bad."""
+    return max(most / 2, 0.005), (Bet(max(most, 0.01), 0.5), Bet(0.5, 0.5))
+
+
 def guardrail(strata: Sequence[Stratum], name: str, most: float, alpha: float) -> Finding:
     """Holds until it is sure that more first answers are so on the candidate, by over `most`."""
     cells = troubles(strata, name)
     n = sum(each.candidate + each.stable for each in cells)
-    # What is looked for: twice as much more as is allowed, and answers that are nearly all bad.
-    bets = (Bet(max(most, 0.01), 0.5), Bet(0.5, 0.5))
-    usual = max(most / 2, 0.005)
+    usual, bets = guardrail_bets(most)
     found = float(log_evidence(cells, side="above", expected=usual, bets=bets, shift=most))
     holds = found < -log(alpha)
     difference = risk_difference(cells)

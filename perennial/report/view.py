@@ -71,7 +71,7 @@ Shadow = TypedDict(
 
 
 class Canary(TypedDict):
-    """Click success of the arms stable and candidate; the difference is candidate - stable."""
+    """Click success of both arms; the difference is candidate / stable - 1."""
 
     sessions: Mapping[str, int]
     successes: Mapping[str, int]

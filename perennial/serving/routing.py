@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from perennial.errors import BadInput
 from perennial.quality.interleaving import Arm
@@ -10,6 +10,7 @@ from perennial.release.channels.channel import Candidate
 from perennial.release.manifests.canonical import parse_utc
 
 __all__ = ["Arm", "arm_of", "live_share", "place_of"]
+_SKEW = timedelta(minutes=5)  # by which the clocks of two machines may differ
 _BITS = 53  # of the hash, as many as a float holds exactly
 
 
@@ -35,12 +36,14 @@ def live_share(candidate: Candidate | None, now: datetime) -> float:
 
     In the stage `interleave` it is the share that sees both in one list. `now` is aware, in UTC. A
     candidate without a deadline that can be read gets nobody: only a deadline guarantees that
-    traffic comes back when nothing else works.
+    traffic comes back when nothing else works. Nor does one whose step begins in the future: a
+    clock that was set back would prolong it.
     """
     if candidate is None or candidate.stage == "shadow" or candidate.deadline is None:
         return 0.0
     try:
         deadline = parse_utc(candidate.deadline)
+        since = parse_utc(candidate.steps[-1].since) if candidate.steps else now
     except BadInput:
         return 0.0
-    return candidate.share if now < deadline else 0.0
+    return candidate.share if since - _SKEW <= now < deadline else 0.0

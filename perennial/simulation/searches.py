@@ -30,3 +30,18 @@ def release_search(release: LoadedRelease) -> Search:
         return scores, doc_ids
 
     return search
+
+
+def remembering(search: Search) -> Search:
+    """The same search, which is asked each query once for all batches of people."""
+    known: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]] = {}
+
+    def remembered(queries: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
+        new = [query for query in dict.fromkeys(queries) if (query, k) not in known]
+        if new:
+            for query, scores, doc_ids in zip(new, *search(new, k), strict=True):
+                known[query, k] = scores, doc_ids
+        rows = [known[query, k] for query in queries]
+        return np.stack([row[0] for row in rows]), np.stack([row[1] for row in rows])
+
+    return remembered

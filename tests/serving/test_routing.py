@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perennial.release.channels.channel import Candidate
+from perennial.release.channels.channel import Candidate, Step
 from perennial.release.manifests.canonical import utc_text
 from perennial.serving.routing import arm_of, live_share
 
@@ -63,3 +63,11 @@ def test_past_the_deadline_everybody_is_on_stable():
 )
 def test_nothing_but_a_candidate_with_a_deadline_gets_traffic(none):
     assert live_share(none, NOON - timedelta(days=1)) == 0.0
+
+
+def test_a_clock_that_was_set_back_prolongs_nothing():
+    since = utc_text(NOON - timedelta(hours=2))
+    begun = candidate(steps=(Step("canary", 0.1, since),))
+    assert live_share(begun, NOON - timedelta(hours=1)) == 0.1
+    assert live_share(begun, NOON - timedelta(hours=2, minutes=4)) == 0.1, "clocks differ a little"
+    assert live_share(begun, NOON - timedelta(hours=3)) == 0.0

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from perennial.errors import BadInput, IntegrityError, Refused
 from perennial.release.channels.channel import Channel, Mask, check_channel
+from perennial.release.channels.continuing import is_bridge, is_candidate
 from perennial.release.channels.transitions import Signed, promoted, reindexed, resumed
 from perennial.release.manifests.canonical import parse_utc, utc_text
 from perennial.release.manifests.manifest import Manifest, read_manifest
@@ -41,7 +42,7 @@ def promote(
     if (
         expected_stable is not None
         and (current is None or current.stable != expected_stable)
-        and not _is_bridge(store, current, release_id, champion=expected_stable, key=key)
+        and not is_bridge(store, current, release_id, champion=expected_stable, key=key)
     ):
         raise Refused(
             f"{release_id} was compared with {expected_stable}, but {channel_name} serves "
@@ -60,6 +61,7 @@ def promote(
             mask=None if current is None or catch_up else _still_masked(current, manifest),
             is_catch_up=catch_up,
             forced=manifest.provenance.forced,
+            is_candidate=is_candidate(store, current, manifest, key=key),
         ).signed(key)
         if current is not None:
             _check_watermark(store, manifest, stable=current.stable, key=key)
@@ -149,21 +151,6 @@ def signed_by(now: datetime, who: str) -> Signed:
 def read_kept(store: Store, release_id: str, *, key: bytes | None) -> Manifest:
     """The manifest of a kept release; raises BadInput or IntegrityError."""
     return read_manifest(store.manifest_bytes(release_id), release_id=release_id, key=key)
-
-
-def _is_bridge(
-    store: Store, current: Channel | None, release_id: str, *, champion: str, key: bytes | None
-) -> bool:
-    """True where stable is the bridge from the champion to the encoder of `release_id`."""
-    if current is None:
-        return False
-    try:
-        served = read_kept(store, current.stable, key=key)
-        wanted = read_kept(store, release_id, key=key)
-    except (BadInput, IntegrityError):
-        return False
-    is_from_champion = served.bridge is not None and served.parent == champion
-    return is_from_champion and served.lineage == wanted.lineage
 
 
 def _still_masked(channel: Channel, manifest: Manifest) -> Mask | None:

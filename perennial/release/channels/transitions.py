@@ -28,19 +28,22 @@ def promoted(
     mask: Mask | None = None,
     is_catch_up: bool = False,
     forced: str | None = None,
+    is_candidate: bool = False,
 ) -> Channel:
     """The channel with a new stable; raises Refused on hold or while another release rolls out.
 
-    The move that brings a `forced` encoder says so; its reindexes do not say it again. A
-    catch-up is the same encoder with a newer catalogue: it goes through a hold, which stays.
+    `is_candidate` says that it is the one that rolls out, under another name. The move that brings
+    a `forced` encoder says so; its reindexes do not say it again. A catch-up is the same encoder
+    with a newer catalogue: it goes through a hold, which stays.
     """
     if channel is None:
         first = Move(by.at, None, release_id, why, by.who, lineage, forced)
         return Channel(1, name, 1, by.write_id, release_id, history=(first,))
-    if channel.candidate is not None and channel.candidate.release_id != release_id:
+    other = None if is_candidate else channel.candidate
+    if other is not None and other.release_id != release_id:
         raise Refused(
-            f"{channel.name} is rolling out {channel.candidate.release_id} "
-            f"({channel.candidate.stage}); wait until that ends, or roll it back"
+            f"{channel.name} is rolling out {other.release_id} "
+            f"({other.stage}); wait until that ends, or roll it back"
         )
     _check_hold(channel, lineage, is_catch_up=is_catch_up)
     is_new = not channel.history or channel.history[-1].lineage != lineage

@@ -24,11 +24,13 @@ def begin(
     now: datetime,
     who: str,
     key: bytes | None = None,
+    again: bool = False,
     say: Say = say_nothing,
 ) -> Channel:
     """Make the release the channel's candidate; nothing is written where its encoder is already.
 
-    Raises Refused on hold, where another release rolls out, and where this encoder serves;
+    Raises Refused on hold, where another release rolls out, where this one serves, and, unless
+    `again`, where a rollout of its encoder went back: asking twice must not undo that.
     IntegrityError where the release is not whole; Conflict where another writer was first.
     """
     seen = existing_channel(store, channel_name, key=key)
@@ -48,11 +50,22 @@ def begin(
             f"{channel_name} is on hold since {seen.hold.since} ({seen.hold.reason}); when the "
             "cause is gone run `perennial resume --reason '...'`, then roll out again"
         )
+    went_back = [move for move in seen.history if move.why.startswith(ended(manifest.lineage))]
+    if went_back and not again:
+        raise Refused(
+            f"{release_id} was rolled out on {channel_name} until {went_back[-1].at} and went back "
+            f"({went_back[-1].why}); to try it once more: python -m flows.rollout --again"
+        )
     with pinned(store, f"{channel_name} rolls out {release_id}", manifest.objects(), say=say):
         present(store, release_id, key=key)
         first = begun(release_id, steps=steps, baseline=baseline, salt=salt, now=now)
         why = f"rollout of {release_id} began: {described(steps[0])}"
         return step(store, seen, first, now=now, why=why, who=who, key=key)
+
+
+def ended(lineage: str) -> str:
+    """How the history's line of a rollout that went back begins: a reindex changes the release."""
+    return f"rollout of encoder {lineage[7:19]} ended"
 
 
 def step(
