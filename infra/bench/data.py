@@ -34,7 +34,7 @@ def main() -> int:
         *data_mine.rows(home / "mine", queries=10_000 // scale, documents=100_000 // scale),
     ]
     if not given.quick:  # what is learned from a hundredth says nothing
-        rows += teaching.rows(home / "teach", medquad=given.medquad)
+        rows += teaching.rows(home / "teach", medquad_folder=given.medquad)
     shutil.rmtree(home)
     (given.out / f"{name}.json").write_text(json.dumps(rows, indent=1) + "\n")
     show(rows, title=f"make bench-data, {time.monotonic() - began:.0f} s")

@@ -1,229 +1,131 @@
-"""What clicks teach beside true labels: the same loop with either, and its held-out gain."""
+"""What clicks teach beside true labels: the same loop with either, and its held-out gain.
 
-import math
-import os
+`python -m infra.bench.teaching` measures this alone, of `make bench-data`: apidocs, or with
+`--medquad FOLDER` MedQuAD, from its folder in BEIR's layout.
+"""
+
+import argparse
+import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+import sys
+import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from infra.bench.row import Row, row
-from perennial.data.split import is_held_out
-from perennial.params import Params, load_params
-from perennial.workspace import Workspace
+from infra.bench.row import Row, row, show
+from infra.bench.teaching_gain import share_of_gain
+from infra.bench.teaching_rounds import METRIC, Round, Taught, teach
+from infra.bench.teaching_world import World
+from perennial.params import load_params
 
-METRIC = "ndcg@10"
 MUST = 0.9  # of the gain that true labels bring
-SESSIONS_PER_QUERY = 8.5  # as many as the demo's
+SESSIONS_PER_QUERY = 8.5  # as many as the demo's, in every week of searching
+RESULTS = 20  # two pages of ten; the second is looked at as its ranks are
+CROWDS = (("lexical", "champion"), ("champion",), ("champion",))
+MEDQUAD_QUERIES = 3000  # of its 14,345, drawn at random; the whole corpus is searched
 
 
-@dataclass(frozen=True)
-class World:
-    """A source with known answers, and how many sessions search it, first with BM25, then again."""
-
-    name: str
-    kind: str
-    path: Path | None
-    sessions_per_query: float
-
-
-@dataclass(frozen=True)
-class Taught:
-    """nDCG@10 on held-out queries, and what the clicks said of the training queries' answers."""
-
-    champion: float
-    clicks: float
-    labels: float
-    queries: int
-    covered: float
-    precision: float
-    recall: float
-
-    @property
-    def share(self) -> float:
-        """The clicks' gain as a share of the labels'."""
-        return (self.clicks - self.champion) / (self.labels - self.champion)
+def main() -> int:
+    """Measure one world, print the table, write teaching-NAME.json; 1 where the bound fails."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--medquad", type=Path, help="its folder in BEIR's layout")
+    parser.add_argument("--out", type=Path, default=Path("bench"), help="folder of the results")
+    given = parser.parse_args()
+    world, began = apidocs() if given.medquad is None else medquad(given.medquad), time.monotonic()
+    home = given.out.absolute() / f"teaching-{world.name}-home"
+    shutil.rmtree(home, ignore_errors=True)
+    found = measured(world, home)
+    shutil.rmtree(home)
+    (given.out / f"teaching-{world.name}.json").write_text(json.dumps(found, indent=1) + "\n")
+    show(found, title=f"what clicks teach, {world.name}, {time.monotonic() - began:.0f} s")
+    return 1 if any(each["holds"] is False for each in found) else 0
 
 
-def teach(world: World, home: Path, params_file: Path) -> Taught:
-    """A champion, a log of people who search with BM25 and then with it, and two encoders."""
-    from expectations.__main__ import validate
-    from perennial.release.stores.open import open_store
-    from perennial.stages import evaluate, index, judge, mine, train
-    from perennial.stages.shell import run_stage
-    from perennial.verbs.source import read_truth
-
-    params = load_params(params_file)
-    source, store = home / "source", open_store(str(home / "store"))
-    _people_search(world, source, store, params)
-    truth = read_truth(source)
-    held = is_held_out(
-        truth["query"].tolist(), share=params.split.held_out_share, salt=params.split.salt
-    )
-    known = truth[~held & (truth["grade"].to_numpy() > 0)]
-    found: dict[str, Any] = {}
-    for side in ("clicks", "labels"):
-        workspace = Workspace(home / side)
-        workspace.root.mkdir(parents=True)
-        shutil.copy(params_file, workspace.params)
-        if side == "clicks":
-            _snapshot(source, store, workspace, params)
-            with _standing_in(workspace.root):
-                validate(workspace)
-            run_stage("judge", judge.run, workspace)
-        else:
-            shutil.copytree(home / "clicks" / "snapshot", workspace.snapshot)
-            shutil.copytree(home / "clicks/artifacts/validate", workspace.artifacts("validate"))
-            workspace.artifacts("judge").mkdir(parents=True)
-            as_judgements(known).to_parquet(
-                workspace.artifacts("judge") / "judgements.parquet", index=False
-            )
-        for stage in (mine, train, index, evaluate):
-            run_stage(stage.__name__.rpartition(".")[2], stage.run, workspace)
-        found[side] = pd.read_json(workspace.artifacts("evaluate") / "metrics.json", typ="series")
-    judged = pd.read_parquet(home / "clicks" / "artifacts" / "judge" / "judgements.parquet")
-    precision, recall, covered = _agreement(judged[judged["label"] == "positive"], known)
-    return Taught(
-        champion=found["clicks"]["champion"][METRIC],
-        clicks=found["clicks"]["candidate"][METRIC],
-        labels=found["labels"]["candidate"][METRIC],
-        queries=int(found["clicks"]["queries"]),
-        covered=covered,
-        precision=precision,
-        recall=recall,
-    )
-
-
-def as_judgements(known: pd.DataFrame) -> pd.DataFrame:
-    """True answers in the form in which the stage judge hands on its own."""
-    rows = pd.DataFrame(
-        {
-            "query": known["query"],
-            "doc_id": known["doc_id"],
-            "label": "positive",
-            "relevance": 1.0,
-            "low": np.nan,
-            "high": np.nan,
-            "click_rate": np.nan,
-            "examinations": 0.0,
-            "source": "label",
-        }
-    )
-    return rows.sort_values(["query", "label", "doc_id"]).reset_index(drop=True)
-
-
-def rows(home: Path, *, medquad: Path | None) -> list[Row]:
+def rows(home: Path, *, medquad_folder: Path | None) -> list[Row]:
     """The rows of apidocs, and of MedQuAD where its folder is named."""
-    params = Path("params.yaml").absolute()
-    worlds = [World("apidocs", "apidocs", None, SESSIONS_PER_QUERY)]
-    if medquad is not None:
-        worlds.append(World("MedQuAD", "beir", medquad, SESSIONS_PER_QUERY))
-    found = [r for w in worlds for r in taught_rows(w, teach(w, home.absolute() / w.name, params))]
-    if medquad is None:
+    worlds = [apidocs()] + ([] if medquad_folder is None else [medquad(medquad_folder)])
+    found = [each for world in worlds for each in measured(world, home.absolute() / world.name)]
+    if medquad_folder is None:
         missing = "not measured: name its folder with --medquad"
         found.append(row("MedQuAD: gain of clicks", None, METRIC, against=missing))
     return found
 
 
-def taught_rows(world: World, taught: Taught) -> list[Row]:
-    """The rows of one world."""
-    gain = taught.labels - taught.champion
-    name = world.name
+def apidocs() -> World:
+    """The docstrings of the installed packages, asked by their See Also lines."""
+    return World("apidocs", "apidocs", None, None, SESSIONS_PER_QUERY, RESULTS)
+
+
+def medquad(folder: Path) -> World:
+    """Questions on health and the pages that answer them."""
+    path = folder.absolute()
+    return World("MedQuAD", "beir", path, MEDQUAD_QUERIES, SESSIONS_PER_QUERY, RESULTS)
+
+
+def measured(world: World, home: Path) -> list[Row]:
+    """Teach both sides in the folder `home`, by the checkout's params; the rows of the world."""
+    home.mkdir(parents=True)
+    params_file = Path("params.yaml").absolute()
+    taught = teach(world, home, params_file, crowds=CROWDS)
+    evaluate = load_params(params_file).evaluate
+    found = [
+        row(f"{world.name}: held-out queries", float(len(taught.champion)), "queries"),
+        row(f"{world.name}: first champion", float(taught.champion.mean()), METRIC),
+    ]
+    for number, each in enumerate(taught.rounds, start=1):
+        found += _of_round(
+            world,
+            taught,
+            each,
+            number,
+            samples=evaluate.bootstrap_samples,
+            confidence=evaluate.confidence,
+            seed=evaluate.seed,
+        )
+    return found
+
+
+def _of_round(
+    world: World,
+    taught: Taught,
+    each: Round,
+    number: int,
+    *,
+    samples: int,
+    confidence: float,
+    seed: int,
+) -> list[Row]:
+    share = share_of_gain(
+        taught.champion,
+        each.clicks,
+        each.labels,
+        samples=samples,
+        confidence=confidence,
+        seed=seed,
+    )
+    after = f"{world.name}, round {number}"
+    bounds = "no interval" if share.low is None else f"{share.low:.3f} to {share.high:.3f}"
+    is_last = number == len(taught.rounds)
+    gain = float(np.mean(each.labels - taught.champion))
     return [
-        row(f"{name}: first champion", taught.champion, METRIC),
-        row(f"{name}: trained on true labels", taught.labels, METRIC),
-        row(f"{name}: trained on clicks alone", taught.clicks, METRIC),
+        row(f"{after}: trained on true labels", float(each.labels.mean()), METRIC),
+        row(f"{after}: trained on clicks alone", float(each.clicks.mean()), METRIC),
         row(
-            f"{name}: gain of clicks",
-            taught.clicks - taught.champion,
+            f"{after}: gain of clicks",
+            float(np.mean(each.clicks - taught.champion)),
             METRIC,
-            against="gain of true labels",
+            against=f"gain of true labels; {confidence:.0%} of the share: {bounds}",
             base=gain if gain > 0 else None,
-            at_least=MUST,
+            at_least=MUST if is_last else None,
             of_ratio=True,
         ),
-        row(f"{name}: training queries with a positive", taught.covered, "share"),
-        row(f"{name}: positives that are true answers", taught.precision, "share"),
-        row(f"{name}: true answers that are positives", taught.recall, "share"),
+        row(f"{after}: true answers shown so far", each.shown, "share"),
+        row(f"{after}: training queries with a positive", each.covered, "share"),
+        row(f"{after}: positives that are true answers", each.precision, "share"),
+        row(f"{after}: true answers that are positives", each.recall, "share"),
     ]
 
 
-def _people_search(world: World, source: Path, store: Any, params: Params) -> None:
-    from perennial.serving.searcher import Searcher
-    from perennial.simulation.searches import LEXICAL, lexical_search, release_search
-    from perennial.verbs.bootstrap import bootstrap
-    from perennial.verbs.simulate import simulate
-    from perennial.verbs.source import import_source, read_catalogue, read_truth
-
-    start = datetime.fromisoformat(params.simulate.start)
-    import_source(
-        world.kind,
-        path=world.path,
-        to=source,
-        updated_at=start,
-        columns={},
-        held_out_share=params.split.held_out_share,
-        salt=params.split.salt,
-    )
-    catalogue = read_catalogue(source)
-    bootstrap(
-        catalogue=catalogue,
-        params=params,
-        store=store,
-        channel="production",
-        encoder=None,
-        now=start,
-        who="bench",
-        key=None,
-    )
-    queries = read_truth(source)["query"].nunique()
-    sessions = math.ceil(world.sessions_per_query * queries)
-    section = params.simulate.model_copy(update={"sessions": sessions})
-    searcher = Searcher.open(store, "production", source.with_name("cache"), math.inf, None)
-    for search, release_id in (
-        (lexical_search(catalogue), LEXICAL),
-        (release_search(searcher.release), searcher.release.release_id),
-    ):
-        simulate(source, search, section=section, channel="production", release_id=release_id)
-
-
-def _snapshot(source: Path, store: Any, workspace: Workspace, params: Params) -> None:
-    from perennial.verbs.snapshot import take_snapshot
-
-    take_snapshot(
-        source,
-        store,
-        "production",
-        workspace.snapshot,
-        window_days=params.snapshot.window_days,
-        click_window_seconds=params.snapshot.click_window_seconds,
-        max_unknown_share=params.snapshot.max_unknown_share,
-        min_query_sessions=params.snapshot.min_query_sessions,
-        memory_mb=params.snapshot.memory_mb,
-        key=None,
-        session_key=None,
-    )
-
-
-def _agreement(positives: pd.DataFrame, known: pd.DataFrame) -> tuple[float, float, float]:
-    """Precision and recall of the positives, and the share of queries that have one."""
-    said = set(zip(positives["query"], positives["doc_id"], strict=True))
-    true = set(zip(known["query"], known["doc_id"], strict=True))
-    covered = positives["query"].nunique() / known["query"].nunique()
-    return len(said & true) / max(len(said), 1), len(said & true) / len(true), covered
-
-
-@contextmanager
-def _standing_in(folder: Path) -> Iterator[None]:
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
+if __name__ == "__main__":
+    sys.exit(main())
