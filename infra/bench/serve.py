@@ -15,7 +15,7 @@ import numpy as np
 
 from infra.bench.pauses import pauses_watched, undisturbed
 from infra.bench.row import Row, row, show
-from infra.bench.serve_clients import K, queries_of
+from infra.bench.serve_clients import TOPICS, K, queries_of
 from infra.bench.serve_world import CONNECTIONS, Service, logged, running
 from infra.bench.swap_world import CLASSES, Lineage, make_lineage, publish_generation
 from infra.bench.swaps import first_channel, folder_with_room, latency_rows, moved
@@ -39,7 +39,7 @@ def rows(*, minutes: float, documents: int, swaps: int, only: tuple[str, ...]) -
         store = LocalStore(folder / "store")
         lineage = make_lineage(
             store, folder / "one", tag="one", documents=documents, dimension=DIMENSION,
-            factory="auto", seed=1,
+            factory="auto", seed=1, topics=TOPICS,
         )  # fmt: skip
         channel = first_channel(store, lineage.manifest)
         top = 0.0

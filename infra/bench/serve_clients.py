@@ -15,6 +15,7 @@ import numpy as np
 import uvloop
 
 K = 10
+TOPICS = 1_000
 _WORDS = 3  # in a query
 _HEAD = (
     b"POST /search HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
@@ -111,8 +112,9 @@ class Clients:
 
 
 def queries_of(count: int, *, documents: int, seed: int) -> list[str]:
-    """Queries of some known words each."""
-    numbers = np.random.default_rng(seed).integers(0, documents, (count, _WORDS))
+    """Queries of some known words each, all of one topic."""
+    first = np.random.default_rng(seed).integers(0, documents, count)
+    numbers = (first[:, None] + TOPICS * np.arange(_WORDS)) % documents
     return [" ".join(f"w{number}" for number in row) for row in numbers.tolist()]
 
 

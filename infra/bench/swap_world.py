@@ -43,13 +43,29 @@ class Lineage:
 
 
 def make_lineage(
-    store: Store, folder: Path, *, tag: str, documents: int, dimension: int, factory: str, seed: int
+    store: Store,
+    folder: Path,
+    *,
+    tag: str,
+    documents: int,
+    dimension: int,
+    factory: str,
+    seed: int,
+    topics: int = 0,
 ) -> Lineage:
-    """Publish `documents` documents, each of one word of its own, under an encoder of that seed."""
+    """Publish `documents` documents, each of one word of its own, under an encoder of that seed.
+
+    With `topics` the words of one number modulo it lie together, as those of a real catalogue do:
+    an inverted index then finds them in a few of its lists.
+    """
     vocabulary = {"[UNK]": 0} | {f"w{number}": number + 1 for number in range(documents)}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))  # noqa: S106
     tokenizer.pre_tokenizer = Whitespace()
-    vectors = np.random.default_rng(seed).standard_normal((documents + 1, dimension))
+    generator = np.random.default_rng(seed)
+    vectors = generator.standard_normal((documents + 1, dimension))
+    if topics:
+        centres = generator.standard_normal((topics, dimension))
+        vectors[1:] += centres[np.arange(documents) % topics]
     vectors[0] = 0.0
     write_static(folder / "encoder", tokenizer, vectors.astype(np.float32), max_tokens=32)
     encoder = load_encoder(folder / "encoder")
