@@ -120,7 +120,7 @@ def _stop_rows(stops: dict[float, np.ndarray], level: float) -> list[Row]:
             fixed = worlds.fixed_sessions(
                 share=share, stable=worlds.SUCCESS, candidate=candidate, alpha=level, power=power
             )
-            by_then = float(np.quantile(values, power))
+            by_then = float(np.quantile(values, power, method="inverted_cdf"))
             rows.append(
                 row(
                     f"a loss of 10 % at {share:.0%}: stopped by then with power {power:.0%}",
@@ -164,7 +164,9 @@ def _interleaving_rows(runs: int, level: float) -> list[Row]:
                          for b in bets])  # fmt: skip
         together.append(worlds.first_at(mixed(np.cumsum(each, axis=1), bets), -np.log(level)))
         rate.append(1 - candidate[drawn].mean() / stable[drawn].mean())
-    base, value = float(np.quantile(apart, 0.8)), float(np.quantile(together, 0.8))
+    base, value = (
+        float(np.quantile(found, 0.8, method="inverted_cdf")) for found in (apart, together)
+    )
     decided = int((won != 0).sum())
     against = f"sessions of either arm, {base:,.0f}, who lose {np.mean(rate):.1%}"
     return [

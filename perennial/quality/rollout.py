@@ -69,9 +69,13 @@ def judge_traffic(
     so on are shares of first answers by which the candidate may exceed stable.
     """
     level = {name: alpha * split[name] for name in TESTS}
+    ratio = mismatch(strata, level["ratio"])
+    if ratio.evidence.holds is False:
+        # All other tests rest on the shares: where those are not kept they say nothing.
+        return Decision("rollback", (ratio.reason,), (ratio.evidence,))
     limits = {"slow": max_slow, "failed": max_failed, "empty": max_empty}
     guards = [
-        mismatch(strata, level["ratio"]),
+        ratio,
         *(guardrail(strata, name, most, level[name]) for name, most in limits.items()),
     ]
     bets = bets_for(margin=margin, design_loss=design_loss, success=success)
