@@ -8,6 +8,7 @@ ones grows with the square of a text's length.
 from typing import Any
 
 import torch
+from torch.autograd import Function
 from torch.nn.functional import dropout as drop
 
 _NAME = "plain-products"
@@ -38,8 +39,44 @@ def _attend(
     if (groups := query.shape[1] // key.shape[1]) > 1:
         key, value = (each.repeat_interleave(groups, dim=1) for each in (key, value))
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    scores = torch.matmul(query * scale, key.transpose(2, 3))
-    if attention_mask is not None:
-        scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
-    shares = drop(torch.softmax(scores, dim=-1), dropout, module.training)
-    return torch.matmul(shares, value).transpose(1, 2).contiguous(), None
+    if dropout and module.training:
+        scores = torch.matmul(query * scale, key.transpose(2, 3))
+        if attention_mask is not None:
+            scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
+        found = torch.matmul(drop(torch.softmax(scores, dim=-1), dropout), value)
+    else:
+        given = query, key, value, attention_mask, scale
+        found = _Attended.apply(*given)  # type: ignore[no-untyped-call]
+    return found.transpose(1, 2).contiguous(), None
+
+
+class _Attended(Function):
+    """The same without dropout, with the scores written once and then overwritten."""
+
+    @staticmethod
+    def forward(ctx, query, key, value, mask, scale):  # type: ignore[no-untyped-def]
+        rows, heads, length, width = query.shape
+        asked = (query * scale).reshape(rows * heads, length, width)
+        keys = key.reshape(rows * heads, -1, width)
+        values = value.reshape(rows * heads, keys.shape[1], -1)
+        scores = torch.bmm(asked, keys.transpose(1, 2))
+        if mask is not None:
+            every = scores.view(rows, heads, length, -1)
+            every.masked_fill_(~mask, torch.finfo(scores.dtype).min)
+        shares = torch._softmax(scores, -1, False, out=scores)
+        ctx.save_for_backward(asked, keys, values, shares)
+        ctx.scale = scale
+        return torch.bmm(shares, values).view(rows, heads, length, -1)
+
+    @staticmethod
+    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
+        asked, keys, values, shares = ctx.saved_tensors
+        rows, heads = gradient.shape[:2]
+        arrived = gradient.reshape(rows * heads, gradient.shape[2], -1)
+        to_values = torch.bmm(shares.transpose(1, 2), arrived)
+        to_scores = torch.bmm(arrived, values.transpose(1, 2))
+        torch._softmax_backward_data(to_scores, shares, -1, shares.dtype, grad_input=to_scores)
+        to_query = torch.bmm(to_scores, keys).mul_(ctx.scale)
+        to_keys = torch.bmm(to_scores.transpose(1, 2), asked)
+        found = (each.view(rows, heads, each.shape[1], -1) for each in (to_query, to_keys))
+        return *found, to_values.view(rows, heads, to_values.shape[1], -1), None, None

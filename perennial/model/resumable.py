@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.autograd.graph import increment_version
 
 from perennial.model.checkpoint import load_checkpoint, save_checkpoint
 from perennial.model.history import Step, read_step
@@ -31,6 +32,7 @@ class Resumable:
             [p for p in self.learner.parameters() if p.requires_grad],
             lr=learning_rate,
             weight_decay=weight_decay,
+            fused=True,  # one pass over the weights and moments: 15 ms for 23 million, not 65
         )
         self.best = weights(module)
         self.history: list[Step] = []
@@ -42,6 +44,12 @@ class Resumable:
             self.best, progress, self.mined = restored
             self.history = [read_step(row) for row in progress["history"]]
             self.remined = [(epoch, share) for epoch, share in progress["remined"]]
+
+    def step(self) -> None:
+        """One step of the optimizer."""
+        self.optimizer.step()
+        # The fused one does not count its changes as such; a twin (narrow.py) looks at the count.
+        increment_version(p for p in self.learner.parameters() if p.requires_grad)
 
     def save(self) -> None:
         """Write the checkpoint, if there is to be one."""

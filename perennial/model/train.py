@@ -155,7 +155,7 @@ def fine_tune(
             back(vectors.grad)
             is_stopping = team.sum_gradients(model.module, flag=should_stop())
             norm = torch.nn.utils.clip_grad_norm_(run.learner.parameters(), clip_norm).item()
-            run.optimizer.step()
+            run.step()
             refuse_nonsense(run.learner, loss=value.item(), norm=norm, step=step)
 
             validation, looked = None, None

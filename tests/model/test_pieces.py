@@ -27,6 +27,22 @@ def test_texts_of_like_length_go_together(given: np.ndarray, budget: int) -> Non
         assert given[longer].min() >= given[shorter].max()
 
 
+def places(given: np.ndarray, cuts: list[np.ndarray]) -> int:
+    """Of the forwards, each counted as 128 more."""
+    return sum(len(cut) * max(1, int(given[cut].max())) + 128 for cut in cuts)
+
+
+@given(st.lists(st.integers(0, 120), min_size=1, max_size=9).map(np.array), st.integers(120, 600))
+def test_no_other_cut_costs_less(given: np.ndarray, budget: int) -> None:
+    order = np.argsort(-given, kind="stable")
+    costs = []
+    for marks in itertools.product([False, True], repeat=len(given) - 1):
+        cuts = np.split(order, np.flatnonzero(marks) + 1)
+        if all(len(cut) * max(1, given[cut].max()) <= budget for cut in cuts):
+            costs.append(places(given, cuts))
+    assert places(given, pieces(given, budget=budget)) == min(costs)
+
+
 def test_the_padding_is_what_a_rectangle_adds() -> None:
     given = np.array([4, 1, 4, 3])
     assert padding_share(given, [np.array([0, 2]), np.array([1, 3])]) == 1 - 12 / 14
