@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from infra.bench.measured import watched
-from infra.bench.train_world import Triplets, read_triplets
+from infra.bench.train_world import as_examples, read_triplets
 
 RATE, MARGIN, WARMUP = 2e-5, 0.3, 0.1
 
@@ -35,6 +35,7 @@ def train_ours(
     out: Path | None,
     *,
     steps: int | None = None,
+    triplets: int | None = None,
     precision: str = "bf16",
     batch: int = 64,
     cached: bool = False,
@@ -46,13 +47,14 @@ def train_ours(
     """Ours, batch-hard over the batch's distinct documents with one mined negative each."""
     import torch
 
+    from perennial.model.history import Pace, Step
     from perennial.model.losses.build import build_loss
     from perennial.model.losses.schedule import Fixed
     from perennial.model.team import join_team, leave_team
-    from perennial.model.train import Pace, Step, fine_tune
+    from perennial.model.train import fine_tune
     from perennial.model.trainable import load_trainable
 
-    given = read_triplets(place)
+    given = read_triplets(place).first(triplets or 10**9)
     given = given if steps is None else given.first(steps * batch)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     team = join_team(device)
@@ -75,7 +77,7 @@ def train_ours(
     with watched() as cost:
         fine_tune(
             model,
-            _examples(given),
+            as_examples(given),
             held_triplets=np.empty(0, dtype=np.int64),
             replay=None,
             replay_size=0,
@@ -181,21 +183,3 @@ def train_theirs(
     if out is not None:
         model.save(str(out), create_model_card=False)
     return Run(seconds, len(given) * epochs, 0, cost.peak_mb)
-
-
-def _examples(given: Triplets) -> Any:
-    from scipy.sparse import csr_array
-
-    from perennial.model.examples import Examples
-
-    queries, query = np.unique(np.array(given.queries, dtype=object), return_inverse=True)
-    named = np.array([[p, *n] for p, n in zip(given.positives, given.negatives, strict=True)])
-    documents, row = np.unique(named.astype(object), return_inverse=True)
-    row = row.reshape(named.shape)
-    known = csr_array(
-        (np.ones(len(query), dtype=np.int8), (query, row[:, 0])),
-        shape=(len(queries), len(documents)),
-    )
-    return Examples(
-        list(queries), list(documents), query, row[:, 0], row[:, 1:], csr_array(known != 0)
-    )

@@ -4,10 +4,12 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from infra.bench.train_exam import Exam
 from perennial.data.documents import indexed_texts
 from perennial.data.negatives import Pairs, mine_negatives
 from perennial.data.sources.apidocs import read_apidocs
@@ -16,11 +18,11 @@ from perennial.data.split import is_held_out
 from perennial.index.exact import chunks_of, exact_search
 from perennial.model.encoder import load_encoder
 from perennial.params import Params
-from perennial.quality.metrics import grade, ndcg
 from perennial.verbs.bootstrap import train_first_encoder
 
 NEGATIVES, LOOK_AT = 4, 30
 MAX_ANSWERS = 3  # per query
+UNSEEN = "test_unseen_docs.tsv"  # SciFact's: its other test queries share answers with the training
 
 
 @dataclass(frozen=True)
@@ -39,27 +41,27 @@ class Triplets:
         return Triplets(self.queries[:count], self.positives[:count], self.negatives[:count])
 
 
-@dataclass(frozen=True)
-class Exam:
-    """Held-out queries with known answers, and the documents among which they are to be found."""
-
-    queries: list[str]
-    documents: list[str]
-    judgements: dict[str, dict[str, int]]
-
-
 def write_world(
-    place: Path, *, params: Params, folder: Path | None, exam: str, most_documents: int
+    place: Path,
+    *,
+    params: Params,
+    folder: Path | None = None,
+    most_triplets: int = 10**9,
+    most_queries: int = 10**9,
+    most_documents: int = 10**9,
 ) -> None:
     """Write triplets.json, exam.json and the static first encoder of apidocs, or of a folder in
-    BEIR's layout, which is taught by qrels/train.tsv and examined by another file of qrels.
+    BEIR's layout, which is taught by qrels/train.tsv and examined by test.tsv.
 
     The negatives are the nearest documents under a static encoder that knows the catalogue alone;
     the exam has all answers and other documents up to `most_documents`.
     """
     place.mkdir(parents=True, exist_ok=True)
-    catalogue, taught, asked = _texts(place, params, folder, exam)
+    catalogue, taught, asked, unseen = _texts(place, params, folder)
     texts, section = indexed_texts(catalogue), params.bootstrap
+    drawn = np.random.default_rng(section.seed)
+    names = drawn.permutation(np.unique(asked["query"].to_numpy(dtype=str)))[:most_queries]
+    asked = asked[asked["query"].isin(names)]
     train_first_encoder(
         place / "static",
         catalogue=catalogue,
@@ -75,16 +77,18 @@ def write_world(
         seed=section.seed,
     )
     place_of = pd.Index(catalogue["doc_id"])
-    _write(place / "triplets.json", vars(_mined(taught, texts, place_of, place / "static")))
+    mined = _mined(taught, texts, place_of, place / "static")
+    _write(place / "triplets.json", vars(mined.first(most_triplets)))
     answers = np.unique(place_of.get_indexer(pd.Index(asked["doc_id"])))
     others = np.setdiff1d(np.arange(len(texts)), answers)
-    drawn = np.random.default_rng(section.seed).permutation(others)
-    chosen = np.sort(np.concatenate([answers, drawn[: max(0, most_documents - len(answers))]]))
+    others = drawn.permutation(others)[: max(0, most_documents - len(answers))]
+    chosen = np.sort(np.concatenate([answers, others]))
     number = {doc_id: str(n) for n, doc_id in enumerate(catalogue["doc_id"].iloc[chosen])}
     judgements: dict[str, dict[str, int]] = {}
     for query, doc_id, given in zip(asked["query"], asked["doc_id"], asked["grade"], strict=True):
         judgements.setdefault(query, {})[number[doc_id]] = int(given)
-    paper = Exam(sorted(judgements), [texts[row] for row in chosen], judgements)
+    queries = sorted(judgements)
+    paper = Exam(queries, [q in unseen for q in queries], [texts[n] for n in chosen], judgements)
     _write(place / "exam.json", vars(paper))
 
 
@@ -93,40 +97,48 @@ def read_triplets(place: Path) -> Triplets:
     return Triplets(**json.loads((place / "triplets.json").read_text(encoding="utf-8")))
 
 
-def read_exam(place: Path) -> Exam:
-    """What write_world wrote."""
-    return Exam(**json.loads((place / "exam.json").read_text(encoding="utf-8")))
+def as_examples(given: Triplets) -> Any:
+    """The same for our loop: rows of distinct texts."""
+    from scipy.sparse import csr_array
 
+    from perennial.model.examples import Examples
 
-def examined(encoder: Path, place: Path) -> np.ndarray:
-    """(q,) nDCG@10 of an encoder's directory, per held-out query."""
-    exam, model = read_exam(place), load_encoder(encoder)
-    documents = model.encode(exam.documents)
-    _, rows = exact_search(model.encode(exam.queries), chunks_of(documents), 10)
-    ranked = {q: [str(n) for n in row] for q, row in zip(exam.queries, rows, strict=True)}
-    return np.asarray(ndcg(grade(exam.queries, ranked, exam.judgements), 10))
+    queries, query = np.unique(np.array(given.queries, dtype=object), return_inverse=True)
+    named = np.array([[p, *n] for p, n in zip(given.positives, given.negatives, strict=True)])
+    documents, row = np.unique(named.astype(object), return_inverse=True)
+    row = row.reshape(named.shape)
+    known = csr_array(
+        (np.ones(len(query), dtype=np.int8), (query, row[:, 0])),
+        shape=(len(queries), len(documents)),
+    )
+    return Examples(
+        list(queries), list(documents), query, row[:, 0], row[:, 1:], csr_array(known != 0)
+    )
 
 
 def _texts(
-    place: Path, params: Params, folder: Path | None, exam: str
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The catalogue, the answers that teach, and those of the exam."""
+    place: Path, params: Params, folder: Path | None
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, set[str]]:
+    """The catalogue, the answers that teach, those of the exam, and its queries whose answers do
+    not teach, where the folder has a file of them."""
     start = datetime.fromisoformat(params.simulate.start)
     if folder is None:
         catalogue, truth = read_apidocs(updated_at=start)
         held = is_held_out(
             truth["query"].tolist(), share=params.split.held_out_share, salt=params.split.salt
         )
-        return catalogue, truth[~held], truth[held]
+        return catalogue, truth[~held], truth[held], set()
     views = []
-    for name in ("train.tsv", exam):
+    names = [n for n in ("train.tsv", "test.tsv", UNSEEN) if (folder / "qrels" / n).exists()]
+    for name in names:
         view = place / "views" / name
         (view / "qrels").mkdir(parents=True)
         for path in [*folder.glob("corpus.*"), *folder.glob("queries.*")]:
             (view / path.name).symlink_to(path.absolute())
         (view / "qrels" / name).symlink_to((folder / "qrels" / name).absolute())
         views.append(read_beir(view, updated_at=start))
-    return views[0][0], views[0][1], views[1][1]
+    unseen = set(views[2][1]["query"]) if len(views) > 2 else set()
+    return views[0][0], views[0][1], views[1][1], unseen
 
 
 def _mined(truth: pd.DataFrame, texts: list[str], place_of: pd.Index, static: Path) -> Triplets:
