@@ -2,7 +2,7 @@
 
 The influence of a page is what the value changes by, times n, when that page counts a little more;
 a ratio's interval is then the bootstrap of a plain mean (Efron and Tibshirani 1993, "An
-Introduction to the Bootstrap", 21.5: the delta method).
+Introduction to the Bootstrap", ch. 21).
 """
 
 from collections.abc import Sequence

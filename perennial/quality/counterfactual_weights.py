@@ -57,7 +57,7 @@ def by_position(
     """Weight look(rank in the ranking) / look(rank on the page), wherever the page had it.
 
     Asks of people that they look at a rank whatever else they see, with the (k,) chances `looks`
-    (Joachims et al. 2017, "Unbiased Learning-to-Rank with Biased Feedback", eq. 4).
+    (Joachims et al. 2017, "Unbiased Learning-to-Rank with Biased Feedback").
     """
     pages, codes = _coded(shown, ranking)
     slots = (shown != None) & (ranking != None)  # noqa: E711
