@@ -48,7 +48,10 @@ def show(view: dict[str, Any], console: Console) -> None:
                 said = f"FORCED past the gate on {move['at']} by {move['who']}: {move['to']} "
                 console.print(Text(f"{said}({move['forced']})", style="bold red"))
         if channel["candidate"]:
-            console.print(f"rolling out {channel['candidate']['release_id']}")
+            rolling = channel["candidate"]
+            seen_by = f"{rolling['stage']}, {rolling['share']:.0%} of sessions"
+            until = f", until {rolling['deadline']}" if rolling["deadline"] else ""
+            console.print(f"rolling out {rolling['release_id']}: {seen_by}{until}")
         if channel["hold"]:
             since, reason = channel["hold"]["since"], channel["hold"]["reason"]
             console.print(Text(f"ON HOLD since {since} ({reason})", style="bold yellow"))
