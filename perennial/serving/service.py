@@ -1,6 +1,7 @@
 """From a person's queries to what is shown and logged: route, ask, explore, write it down."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,15 +18,21 @@ from perennial.serving.shadowing import Shadowing
 from perennial.serving.showing import Shown, show_both, show_one
 from perennial.serving.tickets import Tickets
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Searched:
-    """The answers to one request, and the seconds of its steps, those of its whole batch."""
+    """The answers to one request, and the seconds of its steps, those of its whole batch.
+
+    `candidate_failed` where the candidate's arm was answered by stable.
+    """
 
     shown: list[Shown]
     encode_seconds: float
     search_seconds: float
     total_seconds: float
+    candidate_failed: bool = False
 
 
 class Service:
@@ -71,7 +78,9 @@ class Service:
         for query, each in zip(queries, shown, strict=True):
             self._write(each, session_id, ts, query, seconds)
         self._mirror(queries, found.answers, shown, k, slice)
-        return Searched(shown, found.encode_seconds, found.search_seconds, seconds)
+        stable = self.searcher.serving.stable
+        failed = arm == "candidate" and other is None and found.release is stable
+        return Searched(shown, found.encode_seconds, found.search_seconds, seconds, failed)
 
     async def compare(
         self, queries: Sequence[str], k: int, *, slice: str | None, arm: Arm
@@ -119,7 +128,9 @@ class Service:
             return await self._batcher.ask(queries, k, slice=slice, arm=arm), None
         except Overloaded:
             raise
-        except Exception:  # noqa: BLE001  its release_id in the log tells that it was stable's
+        except Exception as error:  # noqa: BLE001  nobody's answer hangs on a candidate
+            # Its release_id in the log tells that it was stable's.
+            _log.warning("the candidate failed on %d queries: %r", len(queries), error)
             return await self._batcher.ask(queries, k, slice=slice, arm="stable"), None
 
     def _mirror(

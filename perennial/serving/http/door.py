@@ -42,6 +42,8 @@ class Door:
         scope.setdefault("state", {})["asker"] = asker
         try:
             body = await self._body(headers, receive)
+        except ConnectionAbortedError:  # half a body is nobody's question
+            return
         except TimeoutError:
             await self._refuse(
                 send, 408, f"no whole body within {_BODY_SECONDS:g} s; send it again"
@@ -92,6 +94,8 @@ class Door:
         async with asyncio.timeout(_BODY_SECONDS):
             while more:
                 message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ConnectionAbortedError
                 part = message.get("body", b"")
                 size, more = size + len(part), message.get("more_body", False)
                 if size > self._max_body_bytes:

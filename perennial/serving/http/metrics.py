@@ -40,7 +40,8 @@ class Metrics:
             "perennial_zero_results", "Queries without a hit.", labels, registry=self._registry
         )
         self._errors = Counter(
-            "perennial_errors", "Requests refused or failed.", ("channel", "status"),
+            "perennial_errors", "Requests refused or failed; candidate: stable answered.",
+            ("channel", "status"),
             registry=self._registry,
         )  # fmt: skip
         self._known: dict[str, list[Histogram]] = {}
@@ -48,6 +49,8 @@ class Metrics:
 
     def searched(self, searched: Searched) -> None:
         """Count one answered request."""
+        if searched.candidate_failed:
+            self._errors.labels(self._channel, "candidate").inc()
         for release_id in dict.fromkeys(each.release_id for each in searched.shown):
             encode, search, total = self._series(release_id)
             encode.observe(searched.encode_seconds)

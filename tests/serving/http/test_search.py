@@ -147,9 +147,21 @@ def test_a_candidate_that_cannot_be_loaded_costs_no_answer_and_shows_in_the_log(
     served.searcher.refresh()
     (result,) = served.search("word7", k=1)
     assert result["hits"][0]["doc_id"] == "first-7"
+    counted = 'perennial_errors_total{channel="production",status="candidate"} 1.0'
+    assert counted in served.client.get("/metrics").text
     (request,) = served.logged("requests")
     assert request["arm"] == "candidate"
     assert request["release_id"] == store.read_channel("production").stable
+
+
+def test_a_candidate_that_raises_costs_no_answer_either(serve, roll_out, newer, store):
+    served = serve()
+    roll_out(newer)
+    served.searcher.refresh()
+    served.searcher.serving.candidate.encoder.__dict__["encode"] = None
+    (result,) = served.search("word7", k=1)
+    assert result["arm"] == "candidate" and result["hits"][0]["doc_id"] == "first-7"
+    assert result["release_id"] == store.read_channel("production").stable
 
 
 def test_metrics_tell_releases_steps_empty_answers_and_errors_apart(serve, store):
