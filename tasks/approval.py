@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,8 +19,16 @@ from mlflow import MlflowClient
 
 from perennial.errors import Refused
 from perennial.report.review_view import approval_of
-from tasks.registry import APPROVED, MODEL, REJECTED, REVIEWER
-from tasks.world import without_password
+from tasks.registry import (
+    APPROVED,
+    MODEL,
+    REJECTED,
+    REVIEWER,
+    version_of,
+    version_of_lineage,
+)
+from tasks.tracking import tracker
+from tasks.world import in_words, without_password
 
 _NAME, _PASSWORD, _TOKEN = (f"MLFLOW_TRACKING_{part}" for part in ("USERNAME", "PASSWORD", "TOKEN"))
 _PROBE = "/api/2.0/mlflow/registered-models/search?max_results=1"
@@ -64,6 +73,35 @@ def answer_of_review(
 def holds_for(approval: Mapping[str, Any], *, release_id: str, gate: str) -> bool:
     """Whether a kept approval is about this release and this table still."""
     return (approval.get("release_id"), approval.get("gate")) == (release_id, gate)
+
+
+def approved_by(uri: str, *, release_id: str, lineage: str) -> str:
+    """Who approved this release in the registry, or the one that it continues by a reindex.
+
+    Raises Refused where nobody did, or somebody rejected it, and where anybody could.
+    """
+    check_reviewers(uri)
+    with in_words(Path.cwd(), uri):
+        client = tracker(uri)
+        version = version_of(client, release_id) or version_of_lineage(client, lineage)
+        if version is None:
+            raise Refused(
+                f"gate.review is required, but {release_id} is not in the registry for anybody to "
+                "approve; let python -m flows.retrain register it"
+            )
+        about = {name: version.tags.get(name, "") for name in ("release_id", "gate")}
+        answer = answer_of_review(client, str(version.version), **about)
+    if answer is None:
+        raise Refused(
+            f"gate.review is required, and nobody approved {MODEL} version {version.version} yet; "
+            f"set its tags {REVIEWER} and {APPROVED} as its page says"
+        )
+    if not answer.approved:
+        raise Refused(
+            f"{answer.reviewer} rejected {MODEL} version {version.version} ({answer.reason}); "
+            "retrain, or take the tag away"
+        )
+    return answer.reviewer
 
 
 def check_reviewers(uri: str, environment: Mapping[str, str] | None = None) -> None:

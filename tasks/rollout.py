@@ -21,6 +21,7 @@ from perennial.verbs.replace_champion import replace_champion
 from perennial.verbs.rolling.look import Look, look
 from perennial.verbs.rolling.steps import baseline, measured, planned
 from perennial.workspace import Places, signing_key
+from tasks.approval import approved_by
 from tasks.rollout_shadow import shadowing
 from tasks.rollout_shown import show_look
 from tasks.step import can_pass
@@ -43,6 +44,7 @@ def begun(params: Path, channel: str, release_id: str, *, again: bool = False) -
     lineage = read_kept(store, release_id, key=key).lineage
     if seen.candidate is None and served(store, seen, key=key).is_full(lineage):
         return Decision("promote", (f"{channel} serves the encoder of {release_id} already.",), ())
+    who = _who(places, loaded, release_id, lineage)
     found = measured(places.source, loaded, channel=channel, now=now)
     began = begin(
         store,
@@ -52,7 +54,7 @@ def begun(params: Path, channel: str, release_id: str, *, again: bool = False) -
         baseline=baseline(found, loaded.canary, channel=channel),
         salt=secrets.token_hex(16),
         now=now,
-        who=WHO,
+        who=who,
         key=key,
         again=again,
         say=get_run_logger().info,
@@ -69,16 +71,17 @@ def tick(params: Path, channel: str) -> Look:
     places, loaded = Places.from_environment(), load_params(params)
     store = open_store(places.store)
     for attempt in range(_ATTEMPTS):
+        now = datetime.now(UTC)
         try:
             seen = look(
                 store,
                 channel,
                 params=loaded,
                 source=places.source,
-                now=datetime.now(UTC),
+                now=now,
                 who=WHO,
                 key=signing_key(),
-                shadowing=shadowing(store, places, loaded),
+                shadowing=shadowing(store, places, loaded, now=now),
             )
             break
         except Conflict:
@@ -98,7 +101,9 @@ def _swapped(store: Store, places: Places, params: Params, seen: Look) -> Decisi
     candidate, key = seen.channel.candidate, signing_key()
     assert candidate is not None
     champion = served(store, seen.channel, key=key)
+    lineage = read_kept(store, candidate.release_id, key=key).lineage
     try:
+        who = _who(places, params, candidate.release_id, lineage)
         replaced = replace_champion(
             store,
             seen.channel.name,
@@ -110,7 +115,7 @@ def _swapped(store: Store, places: Places, params: Params, seen: Look) -> Decisi
             params=params,
             now=datetime.now(UTC),
             why=f"rollout of {candidate.release_id}: {seen.decision.reasons[0]}",
-            who=WHO,
+            who=who,
             key=key,
             say=get_run_logger().info,
         )
@@ -120,3 +125,11 @@ def _swapped(store: Store, places: Places, params: Params, seen: Look) -> Decisi
     if replaced.serving is None:
         return Decision("none", replaced.decision.reasons, replaced.decision.evidence)
     return seen.decision
+
+
+def _who(places: Places, params: Params, release_id: str, lineage: str) -> str:
+    """The flow, and the person who approved; raises Refused where one must and none did."""
+    if params.gate.review == "auto":
+        return WHO
+    name = approved_by(places.tracking_uri, release_id=release_id, lineage=lineage)
+    return f"{WHO}, approved by {name}"

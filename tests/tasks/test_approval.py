@@ -1,23 +1,30 @@
 """An approval: by a named person, of one release and one table, and void once either changes."""
 
 import base64
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from small import NOON, write_params
 
+from perennial.data.tables import read_table
 from perennial.errors import Refused
+from perennial.release.stores.local import LocalStore
 from perennial.report.review_view import approval_of
+from perennial.verbs.bootstrap import bootstrap
 from tasks.approval import (
     Answer,
     answer_of_review,
     answers_strangers,
+    approved_by,
     check_reviewers,
     holds_for,
     is_beyond_loopback,
 )
 from tasks.registry import MODEL, register_version, tag_version
+from tasks.rollout import begun
 from tasks.tracking import start_run, tracker
 
 GATE, OTHER = "sha256:" + "ab" * 32, "sha256:" + "cd" * 32
@@ -87,6 +94,61 @@ def test_an_approval_without_a_name_waits_for_one_and_a_rejection_wins_without(c
     assert answer_of_review(client, version, **ours) == Answer(
         False, "Ada L.", "tag", "not on a Friday"
     )
+
+
+@pytest.mark.slow
+def test_a_rollout_begins_with_what_a_person_approved_or_a_reindex_of_it(
+    client, register, tracking_uri
+):
+    release, lineage = "rel-a00000000005", "sha256:" + "05" * 32
+
+    def ask(release_id: str = release) -> str:
+        return approved_by(tracking_uri, release_id=release_id, lineage=lineage)
+
+    with pytest.raises(Refused, match="not in the registry"):
+        ask()
+    version = register(release)
+    tag_version(client, version, {"lineage": lineage})
+    with pytest.raises(Refused, match="nobody approved"):
+        ask()
+    tag_version(client, version, {"reviewer": "Ada", "approved": approval_of(release, GATE)})
+    assert ask() == ask("rel-b00000000005") == "Ada"
+    register(release, OTHER)
+    with pytest.raises(Refused, match="nobody approved"):
+        ask()
+    tag_version(client, version, {"approved": approval_of(release, OTHER)})
+    assert ask() == "Ada"
+    tag_version(client, version, {"rejected": "it lost all German"})
+    with pytest.raises(Refused, match=r"Ada rejected .*German"):
+        ask()
+
+
+@pytest.mark.slow
+def test_a_release_that_nobody_approved_does_not_roll_out(company, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    shutil.copytree(company, home)
+    params = write_params(
+        home / "params.yaml", {"gate": {"review": "required"}, "bootstrap": {"seed": 2}}
+    )
+    for name in ("STORE", "SOURCE", "RUNS", "CACHE", "SIGNING_KEY"):
+        monkeypatch.delenv(f"PERENNIAL_{name}", raising=False)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("PERENNIAL_HOME", str(home))
+    store = LocalStore(home / "store")
+    before = store.read_channel("production")
+    candidate = bootstrap(
+        catalogue=read_table(home / "source" / "catalogue.parquet"),
+        params=params,
+        store=store,
+        channel="next",
+        encoder=None,
+        now=NOON,
+        who="a test",
+        key=None,
+    ).release_id
+    with pytest.raises(Refused, match="not in the registry"):
+        begun.fn(home / "params.yaml", "production", candidate)
+    assert store.read_channel("production") == before
 
 
 def test_a_kept_approval_holds_for_its_release_and_table_only():
