@@ -28,9 +28,12 @@ class Asked:
 
 @contextmanager
 def service(
-    home: Path, *options: str, **environment: str
+    home: Path, *options: str, cwd: Path = ROOT, **environment: str
 ) -> Iterator[tuple[subprocess.Popen, int]]:
-    """The process and its port, once it answers; killed at the end if it still runs."""
+    """The process and its port, once it answers; killed at the end if it still runs.
+
+    `cwd` is the folder whose params.yaml it reads.
+    """
     command = [
         sys.executable,
         "-W",
@@ -45,8 +48,8 @@ def service(
     places = {"PERENNIAL_HOME": str(home), "PERENNIAL_EVENTS_KEY": "the key of the events"}
     process = subprocess.Popen(
         command,
-        cwd=ROOT,
-        env=os.environ | places | environment,
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | places | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

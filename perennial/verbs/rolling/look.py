@@ -50,8 +50,13 @@ def look(
     who: str,
     key: bytes | None,
     shadowing: Shadowing,
+    clock: Callable[[], datetime] | None = None,
 ) -> Look:
-    """Judge the channel's candidate and move it; raises Conflict where another writer was first."""
+    """Judge the channel's candidate and move it; raises Conflict where another writer was first.
+
+    `clock` tells the time again once it is judged: a shadow asks for minutes, and a step begins
+    when services can read of it, not when the look began.
+    """
     seen = existing_channel(store, channel_name, key=key)
     candidate, steps = seen.candidate, planned(params.canary)
     if candidate is None:
@@ -64,6 +69,7 @@ def look(
     else:
         strata = strata_of(store, candidate, channel_name, params, source, now=now, key=key)
         found = judged(strata, candidate, params, margin=current(candidate, steps).margin)
+    now = clock() if clock is not None else now
     held = seen.hold.reason if seen.hold is not None else None
     after = ticked(candidate, found, steps=steps, now=now, held=held)
     if after.candidate != candidate:
