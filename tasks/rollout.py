@@ -82,6 +82,7 @@ def tick(params: Path, channel: str) -> Look:
                 who=WHO,
                 key=signing_key(),
                 shadowing=shadowing(store, places, loaded, now=now),
+                clock=lambda: datetime.now(UTC),
             )
             break
         except Conflict:

@@ -45,7 +45,7 @@ def read(folder: Path, *, short: float = 0.0, weight: float = 1.0) -> Pages:
 
 def counted(log: list[Search], folder: Path) -> dict[tuple[str, str], tuple[int, int]]:
     """(query, doc_id) to (examinations, clicks), by way of three parquet files."""
-    requests = [(f"r{i}", query) for i, (query, _, _) in enumerate(log)]
+    requests = [(f"r{i}", query, "stable") for i, (query, _, _) in enumerate(log)]
     shown = [(f"r{i}", d, r) for i, (_, docs, _) in enumerate(log) for r, d in enumerate(docs, 1)]
     events = [
         (f"r{i}", docs[rank - 1], kind, 5.0)
@@ -55,7 +55,7 @@ def counted(log: list[Search], folder: Path) -> dict[tuple[str, str], tuple[int,
         for kind in ("click", "click", "dwell")  # a second click on one document counts once
     ]
     for name, columns, rows in (
-        ("requests", ["request_id", "query"], requests),
+        ("requests", ["request_id", "query", "arm"], requests),
         ("impressions", ["request_id", "doc_id", "rank"], shown),
         ("events", ["request_id", "doc_id", "type", "value"], events),
     ):
@@ -272,3 +272,12 @@ def test_pages_with_a_gap_are_left_out_and_counted(tmp_path: Path) -> None:
     )
     pages = read(tmp_path)
     assert (pages.left_out, pages.seen.sum()) == (1, 1)
+
+
+def test_lists_of_two_releases_in_one_are_no_pages_and_are_not_missed(tmp_path: Path) -> None:
+    counted([("cat", ["a", "b"], {1}), ("dog", ["b", "a"], {2})], tmp_path)
+    requests = pd.read_parquet(tmp_path / "requests.parquet")
+    requests.assign(arm=["interleaved", "candidate"]).to_parquet(tmp_path / "requests.parquet")
+    pages = read(tmp_path)
+    assert (pages.left_out, pages.seen.sum()) == (0, 1)
+    assert pages.queries[pages.pair_query[0]] == "dog"

@@ -25,6 +25,7 @@ QUICK = {
     "canary": {
         "steps": [{"share": 0.5, "margin": 0.3, "min_hours": 0.0, "max_hours": 5.0}],
         "max_loss": 0.0,
+        "shadow_min_hours": 0.0,
         "session_seconds": 0.0,
         "settle_seconds": 0.0,
         "min_baseline_sessions": 100,

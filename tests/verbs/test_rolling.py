@@ -46,7 +46,7 @@ class Town:
         self.root, self.now = root, NOON
         self.store, self.source = LocalStore(root / "store"), root / "source"
         values = yaml.safe_load((CHECKOUT / "params.yaml").read_text())
-        values["canary"] |= {"steps": STEPS, "settle_seconds": 10}
+        values["canary"] |= {"steps": STEPS, "settle_seconds": 10, "shadow_min_hours": 0.0}
         (root / "params.yaml").write_text(yaml.safe_dump(values))
         self.params = load_params(root / "params.yaml")
         first = publish_folders(self.store, write_folders(root / "a", lineage=1, tag="a"))

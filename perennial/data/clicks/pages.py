@@ -39,7 +39,11 @@ select query, docs, clicks, count(*) as seen from (
     group by i.request_id
     having max(i.rank) = count(*))
 group by all order by all"""
-_ALL = "select count(distinct request_id) as seen from read_parquet($impressions)"
+# A list of two releases in one is of a rollout: neither ranked it, and no model describes it.
+_ALL = """
+select count(distinct request_id) as seen from read_parquet($impressions)
+where request_id not in (
+    select request_id from read_parquet($requests) where arm = 'interleaved')"""
 _SATISFACTION = """
 select a.query, d.number as doc, count(*) as clicks, sum(c.satisfied) as satisfied
 from clicked c join asked a using (request_id) join numbered_doc_id d on d.value = c.doc_id
@@ -118,7 +122,8 @@ def read_pages(
             ask(_NUMBERED.format(kind=kind, plural=plural))
         ask(
             "create temp table asked as select request_id, n.number as query "
-            "from read_parquet($requests) r join numbered_query n on n.value = r.query"
+            "from read_parquet($requests) r join numbered_query n on n.value = r.query "
+            "where r.arm <> 'interleaved'"
         )
         ask(_CLICKS, short=short_dwell_seconds, weight=short_dwell_weight)
         queries = ask("from numbered_query order by number")
