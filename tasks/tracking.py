@@ -56,7 +56,9 @@ def start_run(uri: str, *, home: Path, note: Path, name: str, tags: Mapping[str,
 
 def log_params(uri: str, run_id: str, sections: Mapping[str, Any]) -> None:
     """params.yaml, flattened to dotted names."""
-    pairs = [Param(key, str(value)[:MAX_CHARACTERS]) for key, value in flattened(sections)]
+    pairs = [
+        Param(_allowed(key), str(value)[:MAX_CHARACTERS]) for key, value in flattened(sections)
+    ]
     for start in range(0, len(pairs), MAX_PARAMS):
         tracker(uri).log_batch(run_id, params=pairs[start : start + MAX_PARAMS])
 
@@ -65,7 +67,7 @@ def log_metrics(uri: str, run_id: str, values: Mapping[str, Any]) -> None:
     """Every number of a nested mapping, such as comparison.json; `/` joins the names."""
     now = int(time.time() * 1000)
     metrics = [
-        Metric(key.replace("@", "_at_"), float(value), now, 0)
+        Metric(_allowed(key), float(value), now, 0)
         for key, value in flattened(values, "/")
         if isinstance(value, int | float) and not isinstance(value, bool)
     ]
@@ -83,6 +85,11 @@ def flattened(
             yield from flattened(item, separator, name)
         else:
             yield name, item
+
+
+def _allowed(name: str) -> str:
+    """MLflow takes no name with an @ in it: ndcg@10, as a metric or in a param's dotted name."""
+    return name.replace("@", "_at_")
 
 
 def _is_local(uri: str) -> bool:

@@ -67,11 +67,13 @@ def test_artifacts_of_a_local_tracker_lie_below_home(tracking_uri, tracking_home
 
 
 def test_params_are_flattened_and_metrics_keep_their_interval(tracking_uri, run_id):
-    log_params(tracking_uri, run_id, {"train": {"epochs": 12}, "source": {"columns": {}}})
+    sections = {"train": {"epochs": 12}, "source": {"columns": {}}}
+    log_params(tracking_uri, run_id, sections | {"gate": {"floors": {"ndcg@10": 0.1}}})
     bounds = {"value": 0.5, "low": 0.4, "high": None}
     log_metrics(tracking_uri, run_id, {"candidate": {"ndcg@10": bounds}})
     data = tracker(tracking_uri).get_run(run_id).data
     assert data.params == {"train.epochs": "12", "source.columns": "{}"}
+    assert data.params["gate.floors.ndcg_at_10"] == "0.1"
     assert data.metrics["candidate/ndcg_at_10/value"] == 0.5
     assert "candidate/ndcg_at_10/high" not in data.metrics
 
