@@ -46,7 +46,8 @@ def show(view: dict[str, Any], console: Console) -> None:
         for move in channel["history"]:
             if move.get("forced"):
                 said = f"FORCED past the gate on {move['at']} by {move['who']}: {move['to']} "
-                console.print(Text(f"{said}({move['forced']})", style="bold red"))
+                told = Text(f"{said}({move['forced']})", style="bold red")
+                console.print(told, soft_wrap=True)
         if channel["candidate"]:
             rolling = channel["candidate"]
             seen_by = f"{rolling['stage']}, {rolling['share']:.0%} of sessions"

@@ -45,7 +45,7 @@ def store(tmp_path) -> LocalStore:
 
 def said(store: LocalStore) -> str:
     out = StringIO()
-    show(overview(store, "production", key=None), Console(file=out, width=200))
+    show(overview(store, "production", key=None), Console(file=out, width=80))
     return out.getvalue()
 
 
