@@ -1,9 +1,11 @@
-"""Explored logs of people whose wishes are known, and what any ranking would have been clicked."""
+"""Explored logs of people whose wishes are known, and what is foretold of them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from perennial.quality.counterfactual import Clicks, foretell_clicks
 from perennial.simulation.users import position_based
 
 RANKS, DOCUMENTS = 10, 14
@@ -71,3 +73,32 @@ def log(
         "propensity": propensity,
         "clicked": clicked,
     }
+
+
+def a_log(
+    world: World, *, pages: int = 4000, explore: float = 0.2, seed: Any = 5
+) -> dict[str, np.ndarray]:
+    """A log of that seed."""
+    return log(world, pages=pages, explore=explore, generator=np.random.default_rng(seed))
+
+
+LEAST = {"max_weight": 200.0, "min_effective": 100.0, "min_seen": 0.9}
+HOW = {"samples": 200, "confidence": 0.95, "seed": 1}
+KNOWN = {"looks": LOOKS, "look_errors": np.zeros(RANKS)}
+
+
+def foretold(
+    found: dict[str, np.ndarray], candidate: np.ndarray, **changes: Any
+) -> tuple[Clicks, Clicks]:
+    """By place and by position, of the base against a ranking of each query."""
+    given = {key: value for key, value in found.items() if key != "query"}
+    query = found["query"]
+    sides = {"champion": base(len(query)), "candidate": candidate[query]}
+    documents = {name: _objects(ranking) for name, ranking in sides.items()}
+    return foretell_clicks(**(given | documents | KNOWN | LEAST | HOW | changes))
+
+
+def _objects(ranking: np.ndarray) -> np.ndarray:
+    table = ranking.astype(object)
+    table[ranking < 0] = None
+    return table

@@ -1,17 +1,17 @@
 """Clicks foretold: right on logs whose people are known, silent where a log cannot tell."""
 
 import math
-from collections import Counter
 
 import numpy as np
 import pytest
-from click_worlds import pages_of
 from explored_worlds import (
     DOCUMENTS,
+    HOW,
     LOOKS,
     RANKS,
+    a_log,
     base,
-    log,
+    foretold,
     make_world,
     neighbours_swapped,
     shuffled,
@@ -19,37 +19,14 @@ from explored_worlds import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perennial.data.clicks.position import fit_propensities
 from perennial.quality.counterfactual import foretell_clicks
 from perennial.quality.counterfactual_totals import clipped_total, normalised_total
 from perennial.quality.counterfactual_weights import by_place, by_position
-
-LEAST = {"max_weight": 200.0, "min_effective": 100.0, "min_seen": 0.9}
-HOW = {"samples": 200, "confidence": 0.95, "seed": 1}
-KNOWN = {"looks": LOOKS, "look_errors": np.zeros(RANKS)}
-
-
-def foretold(found, candidate, **changes):
-    given = {key: value for key, value in found.items() if key != "query"}
-    query = found["query"]
-    sides = {"champion": base(len(query)), "candidate": candidate[query]}
-    documents = {name: _objects(ranking) for name, ranking in sides.items()}
-    return foretell_clicks(**(given | documents | KNOWN | LEAST | HOW | changes))
-
-
-def _objects(ranking):
-    table = ranking.astype(object)
-    table[ranking < 0] = None
-    return table
 
 
 @pytest.fixture(scope="module")
 def world():
     return make_world()
-
-
-def a_log(world, *, pages=4000, explore=0.2, seed=5):
-    return log(world, pages=pages, explore=explore, generator=np.random.default_rng(seed))
 
 
 def test_the_champion_is_foretold_the_clicks_that_it_had(world):
@@ -233,50 +210,3 @@ def test_the_slopes_are_those_of_the_value(world):
         pairs = zip(values(LOOKS), values(LOOKS + step), values(LOOKS - step), strict=True)
         for here, up, down in pairs:
             assert here.slopes[rank] == pytest.approx((up.value - down.value) / 2e-6, abs=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("candidate", "told"), [(neighbours_swapped(40), (True, True)), (shuffled(40), (False, True))]
-)
-def test_its_intervals_hold_the_truth_as_often_as_they_say(world, candidate, told):
-    """400 logs each; 95 %, give or take four standard errors of that share."""
-    champion, other = world.clicks(base(40)), world.clicks(candidate)
-    held: Counter[tuple[str, str]] = Counter()
-    logs = 400
-    for number in range(logs):
-        found = a_log(world, pages=1500, explore=0.5, seed=[9, number])
-        both = foretold(found, candidate, seed=number, min_seen=0.6)  # not only of logs that agree
-        for estimate, speaks in zip(both, told, strict=True):
-            assert (estimate.silent is None) == speaks
-            if speaks:
-                bounds = {
-                    "champion": (estimate.normalised["champion"], champion),
-                    "candidate": (estimate.normalised["candidate"], other),
-                    "clipped": (estimate.clipped["candidate"], other),
-                    "difference": (estimate.difference, other - champion),
-                    "change": (estimate.change, other / champion - 1),
-                }
-                for name, (bound, true) in bounds.items():
-                    held[estimate.method, name] += bound.low <= true <= bound.high
-    slack = 4 * math.sqrt(0.95 * 0.05 / logs)
-    assert len(held) == 5 * sum(told)
-    for name, count in held.items():
-        assert 0.95 - slack <= count / logs <= 0.95 + slack, (name, count / logs)
-
-
-@pytest.mark.slow
-def test_they_hold_it_too_where_the_looks_were_estimated_on_the_same_log(world):
-    candidate = shuffled(40)
-    true = world.clicks(candidate) - world.clicks(base(40))
-    held = 0
-    logs = 60
-    for number in range(logs):
-        found = a_log(world, pages=4000, explore=0.5, seed=[11, number])
-        order = found["shown"].astype(int)
-        known = fit_propensities(pages_of(found["query"], order, found["clicked"]))
-        _, position = foretold(
-            found, candidate, looks=known.values, look_errors=known.errors, seed=number
-        )
-        held += position.difference.low <= true <= position.difference.high
-    assert held / logs >= 0.95 - 4 * math.sqrt(0.95 * 0.05 / logs), held / logs
