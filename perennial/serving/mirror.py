@@ -1,10 +1,10 @@
 """The mirror: live queries are asked again of a candidate, behind the answers that people wait for.
 
 Nobody sees what the candidate answers, and nobody waits for it: a query is offered after its answer
-is known, taken if there is room and otherwise dropped and counted. One thread asks, behind all
-others, and rests so long after each query that it is busy for a small share of the time: being
-polite to the processor alone would not do, because a thread that is put aside may hold the
-interpreter.
+is known, taken if there is room and otherwise dropped and counted. One thread asks, and rests so
+long after each query that it is busy for a small share of the time. It keeps the priority of those
+who answer: a thread that the system puts aside for other processes may hold the interpreter
+meanwhile, and every answer waits for it (on two busy cores: 44 ms at the 99th percentile, not 6).
 """
 
 import logging
@@ -20,7 +20,6 @@ from typing import Protocol
 from perennial.errors import BadInput
 from perennial.serving.loaded import Answer
 from perennial.serving.mirrored import Counts, Keep, Pair
-from perennial.serving.priority import step_back
 
 _LOOK_SECONDS = 0.02  # waking it with every query would take the interpreter from the next answer
 _TIMED_EVERY = 4
@@ -74,7 +73,7 @@ class Mirror:
         self._release_id, self._capacity = release_id, capacity
         self._busy_share, self._rows, self._seconds = busy_share, rows, seconds
         self._waiting: SimpleQueue[_Offer] = SimpleQueue()
-        # Held for an addition, and by those who offer only: never by the thread that steps back.
+        # Held for an addition, and by those who offer only: never by the thread that asks.
         self._counting = threading.Lock()
         self._offered = self._dropped = self._strayed = 0
         self._failed = self._compared = self._lost = 0
@@ -126,7 +125,6 @@ class Mirror:
         self.close()
 
     def _work(self) -> None:
-        step_back()
         due = time.monotonic() + self._seconds
         while not self._stopped.is_set():
             began, idle = time.perf_counter(), False

@@ -21,10 +21,10 @@ def world() -> World:
     ("candidate", "told"), [(neighbours_swapped(40), (True, True)), (shuffled(40), (False, True))]
 )
 def test_its_intervals_hold_the_truth_as_often_as_they_say(world, candidate, told):
-    """400 logs each; 95 %, give or take four standard errors of that share."""
+    """300 logs each; 95 %, give or take four standard errors of that share."""
     champion, other = world.clicks(base(40)), world.clicks(candidate)
     held: Counter[tuple[str, str]] = Counter()
-    logs = 400
+    logs = 300
     for number in range(logs):
         found = a_log(world, pages=1500, explore=0.5, seed=[9, number])
         both = foretold(found, candidate, seed=number, min_seen=0.6)  # not only of logs that agree
@@ -50,7 +50,7 @@ def test_they_hold_it_too_where_the_looks_were_estimated_on_the_same_log(world):
     candidate = shuffled(40)
     true = world.clicks(candidate) - world.clicks(base(40))
     held = 0
-    logs = 60
+    logs = 40
     for number in range(logs):
         found = a_log(world, pages=4000, explore=0.5, seed=[11, number])
         order = found["shown"].astype(int)
