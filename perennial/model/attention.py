@@ -12,17 +12,25 @@ from torch.autograd import Function
 from torch.nn.functional import dropout as drop
 
 _NAME = "plain-products"
+# Scores and a mask are all that attention is to these; others add sinks, caps or biases to it.
+_PLAIN = frozenset({"bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta"})
 
 
 def attend_plainly(model: Any) -> None:
-    """Let a transformers model attend so; one that brings attention of its own is left alone."""
+    """Let a transformers model attend so; where its attention is more, by transformers' own."""
     from transformers import AttentionInterface, AttentionMaskInterface
-    from transformers.masking_utils import sdpa_mask
 
     AttentionInterface.register(_NAME, _attend)
-    AttentionMaskInterface.register(_NAME, sdpa_mask)  # True where it may look, None for all
-    if model._can_set_attn_implementation():
-        model.set_attn_implementation(_NAME)
+    AttentionMaskInterface.register(_NAME, _mask)
+    model.set_attn_implementation(_NAME if model.config.model_type in _PLAIN else "eager")
+
+
+def _mask(*given: Any, **more: Any) -> torch.Tensor | None:
+    """True where a token may look; None where it may look everywhere."""
+    from transformers.masking_utils import sdpa_mask
+
+    mask: torch.Tensor | None = sdpa_mask(*given, **more | {"allow_is_causal_skip": False})
+    return mask
 
 
 def _attend(
@@ -36,8 +44,6 @@ def _attend(
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """(b, h, n, d) of each to (b, n, h, d)."""
-    if (groups := query.shape[1] // key.shape[1]) > 1:
-        key, value = (each.repeat_interleave(groups, dim=1) for each in (key, value))
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     if dropout and module.training:
         scores = torch.matmul(query * scale, key.transpose(2, 3))
