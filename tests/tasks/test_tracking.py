@@ -72,8 +72,8 @@ def test_params_are_flattened_and_metrics_keep_their_interval(tracking_uri, run_
     bounds = {"value": 0.5, "low": 0.4, "high": None}
     log_metrics(tracking_uri, run_id, {"candidate": {"ndcg@10": bounds}})
     data = tracker(tracking_uri).get_run(run_id).data
-    assert data.params == {"train.epochs": "12", "source.columns": "{}"}
-    assert data.params["gate.floors.ndcg_at_10"] == "0.1"
+    flat = {"train.epochs": "12", "source.columns": "{}", "gate.floors.ndcg_at_10": "0.1"}
+    assert data.params == flat
     assert data.metrics["candidate/ndcg_at_10/value"] == 0.5
     assert "candidate/ndcg_at_10/high" not in data.metrics
 
