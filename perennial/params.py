@@ -412,6 +412,7 @@ class Serve(Section):
     batch_queries: Count
     batch_wait_ms: NotNegative
     max_waiting: Count
+    search_threads: Count
     log_queue: Count
     log_flush_seconds: Annotated[float, Field(gt=0)]
     log_rotate_seconds: Annotated[float, Field(gt=0)]

@@ -75,6 +75,7 @@ def run_service(places: Places, *, host: str, port: int, channel: str, key: byte
         batch_queries=section.batch_queries,
         batch_wait_ms=section.batch_wait_ms,
         max_waiting=section.max_waiting,
+        search_threads=section.search_threads,
         now=lambda: datetime.now(UTC),
         random=SystemRandom(),
         environment=os.environ,

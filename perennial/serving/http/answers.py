@@ -5,10 +5,25 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from perennial.errors import BadInput
 from perennial.serving.excerpts import read_excerpts
+from perennial.serving.http.bodies import Search
 from perennial.serving.service import Searched
 from perennial.serving.showing import Shown
+
+
+def read_search(body: bytes, content_type: str) -> Search:
+    """The question of a body; raises BadInput, also for what a form of another page may send."""
+    if not content_type.startswith("application/json"):
+        raise BadInput(f"the content-type is {content_type!r}; send application/json")
+    try:
+        return Search.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(map(str, ("body", *first["loc"])))
+        raise BadInput(f"{place}: {first['msg'].lower()}; see /openapi.json") from None
 
 
 def check_size(queries: Sequence[str], k: int, most: int, max_k: int, max_characters: int) -> None:

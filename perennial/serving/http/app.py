@@ -15,7 +15,7 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from perennial.serving.batcher import Batcher
-from perennial.serving.http.answers import check_size, read_titles, result_of
+from perennial.serving.http.answers import check_size, read_search, read_titles, result_of
 from perennial.serving.http.bodies import Events as EventsBody
 from perennial.serving.http.bodies import Found, Problem, Search, Taken
 from perennial.serving.http.door import Door
@@ -36,6 +36,12 @@ from perennial.serving.tickets import Tickets
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (400, 401, 403, 408, 413, 422, 429, 500, 503)
+}
+_SEARCH = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": Search.model_json_schema()}},
+    }
 }
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -58,6 +64,7 @@ def create_app(
     batch_queries: int,
     batch_wait_ms: float,
     max_waiting: int,
+    search_threads: int,
     now: Callable[[], datetime],
     random: Random,
     environment: Mapping[str, str],
@@ -78,6 +85,7 @@ def create_app(
             batch_queries=batch_queries,
             wait_seconds=batch_wait_ms / 1e3,
             max_waiting=max_waiting,
+            search_threads=search_threads,
         )
         running.append(
             Service(
@@ -114,9 +122,11 @@ def create_app(
                 {"Retry-After": str(int(wait) + 1)},
             )
 
-    @app.post("/search", response_model=Found, responses=_REFUSALS)
-    async def search(body: Search, request: Request) -> Response:
+    # Read here and not by FastAPI, which takes longer for it than the search does.
+    @app.post("/search", response_model=Found, responses=_REFUSALS, openapi_extra=_SEARCH)
+    async def search(request: Request) -> Response:
         """The nearest documents of one or many queries; every answer names release and arm."""
+        body = read_search(await request.body(), request.headers.get("content-type", ""))
         queries = [body.query] if isinstance(body.query, str) else body.query
         check_size(queries, body.k, max_queries, max_k, max_query_characters)
         charge(request, len(queries))

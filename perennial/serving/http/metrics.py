@@ -1,6 +1,7 @@
 """What Prometheus reads: latencies by step, errors, empty answers, freshness, the log's counts."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -18,6 +19,17 @@ _BUCKETS = (
 # A reindex is a release, 96 a day: series of those long gone would grow without end.
 _RELEASES = 8
 _STEPS = ("encode", "search", "total")
+
+
+@dataclass(frozen=True)
+class _Series:
+    """The numbers of one release; looking them up by their labels would cost every answer."""
+
+    encode: Histogram
+    search: Histogram
+    total: Histogram
+    queries: Counter
+    empty: Counter
 
 
 class Metrics:
@@ -44,7 +56,7 @@ class Metrics:
             ("channel", "status"),
             registry=self._registry,
         )  # fmt: skip
-        self._known: dict[str, list[Histogram]] = {}
+        self._known: dict[str, _Series] = {}
         self._registry.register(_State(searcher, log, channel=channel, now=now))
 
     def searched(self, searched: Searched) -> None:
@@ -52,14 +64,13 @@ class Metrics:
         if searched.candidate_failed:
             self._errors.labels(self._channel, "candidate").inc()
         for release_id in dict.fromkeys(each.release_id for each in searched.shown):
-            encode, search, total = self._series(release_id)
-            encode.observe(searched.encode_seconds)
-            search.observe(searched.search_seconds)
-            total.observe(searched.total_seconds)
+            series = self._series(release_id)
+            series.encode.observe(searched.encode_seconds)
+            series.search.observe(searched.search_seconds)
+            series.total.observe(searched.total_seconds)
             of = [each for each in searched.shown if each.release_id == release_id]
-            self._queries.labels(self._channel, release_id).inc(len(of))
-            empty = self._empty.labels(self._channel, release_id)
-            empty.inc(sum(not each.hits for each in of))
+            series.queries.inc(len(of))
+            series.empty.inc(sum(not each.hits for each in of))
 
     def failed(self, status: int) -> None:
         """Count a request that was answered with an error."""
@@ -69,13 +80,17 @@ class Metrics:
         """The text that Prometheus scrapes."""
         return generate_latest(self._registry)
 
-    def _series(self, release_id: str) -> list[Histogram]:
-        if release_id not in self._known:
-            steps = [self._seconds.labels(s, self._channel, release_id) for s in _STEPS]
-            self._known[release_id] = steps
-            if len(self._known) > _RELEASES:
-                self._forget(next(iter(self._known)))
-        return self._known[release_id]
+    def _series(self, release_id: str) -> "_Series":
+        series = self._known.pop(release_id, None)
+        if series is None:
+            names = self._channel, release_id
+            encode, search, total = (self._seconds.labels(step, *names) for step in _STEPS)
+            queries, empty = self._queries.labels(*names), self._empty.labels(*names)
+            series = _Series(encode, search, total, queries, empty)
+            if len(self._known) >= _RELEASES:
+                self._forget(next(iter(self._known)))  # unseen for longest
+        self._known[release_id] = series
+        return series
 
     def _forget(self, release_id: str) -> None:
         del self._known[release_id]

@@ -4,11 +4,15 @@ import os
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from perennial.data.schema import TABLES
 from perennial.release.stores.durable import make_folder, sync_folder, temporary_beside, usable
 from perennial.serving.log.spool import ORDER, abandoned, batches, remove
+
+# A spool's batches are as small as its flushes; a reader pays for each group of rows.
+_GROUP_ROWS = 100_000
 
 
 def write_parts(spool: Path, source: Path) -> int:
@@ -45,10 +49,14 @@ def _write(spool: Path, table: str, path: Path) -> int:
     try:
         with temporary.open("wb") as file:
             with pq.ParquetWriter(file, TABLES[table], compression="zstd") as writer:
-                writer.write_batch(first)
+                group, waiting = [first], rows
                 for more in found:
-                    writer.write_batch(more)
-                    rows += int(more.num_rows)
+                    if waiting >= _GROUP_ROWS:
+                        writer.write_table(pa.Table.from_batches(group))
+                        group, waiting = [], 0
+                    group.append(more)
+                    waiting, rows = waiting + int(more.num_rows), rows + int(more.num_rows)
+                writer.write_table(pa.Table.from_batches(group))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -19,6 +19,7 @@ from perennial.serving.log.records import Event, Request, Row
 from perennial.serving.log.spool import ORDER, Spool
 
 _SPOOLS = ".spool"
+_AT_ONCE = 200  # records: for so long, a millisecond or two, an answer may wait for the interpreter
 _log = logging.getLogger(__name__)
 
 
@@ -100,8 +101,7 @@ class LogWriter:
 
     def _flush(self) -> None:
         while self._queue:
-            # No more at once than fits the memory twice.
-            taken = [self._queue.popleft() for _ in range(min(len(self._queue), 5_000))]
+            taken = [self._queue.popleft() for _ in range(min(len(self._queue), _AT_ONCE))]
             rows: dict[str, list[Row]] = {table: [] for table in ORDER}
             day = _day(taken[-1])
             for record in taken:

@@ -103,7 +103,7 @@ def test_an_oversized_body_is_refused_whether_it_says_its_size_or_not(serve):
         ('{"query": "a", "k": true}', "k"),
         ('{"query": "a", "k": 1e400}', "k"),
         ('{"query": "a", "what": 1}', "what"),
-        ('{"query": "\\ud800"}', "query"),
+        ('{"query": "\\ud800"}', "hex escape"),
         ('{"query": "a", "session_id": ""}', "session_id"),
         ('{"query": "a", "arm": "both"}', "arm"),
         (json.dumps({"query": "a" * 201}), "201 characters"),
@@ -117,6 +117,13 @@ def test_a_malformed_body_is_refused_by_a_sentence(serve, body, word):
     answer = serve().client.post("/search", content=body.encode(), headers=json_type)
     assert answer.status_code in (400, 422), answer.text
     assert word in answer.json()["error"] and "Traceback" not in answer.text
+
+
+def test_what_a_form_of_another_page_can_send_is_no_question(serve):
+    body, client = b'{"query": "word7"}', serve().client
+    for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
+        answer = client.post("/search", content=body, headers={"content-type": kind})
+        assert answer.status_code == 422 and "content-type" in answer.json()["error"]
 
 
 def test_a_failure_of_our_own_is_a_sentence_too_and_its_words_stay_inside(serve, caplog):

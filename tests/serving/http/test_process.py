@@ -17,7 +17,7 @@ from tiny_release import publish_folders
 from perennial.data.sources.days import part_files
 
 pytestmark = pytest.mark.slow
-BUFFER_SECONDS = 0.5  # serve.log_flush_seconds, in params.yaml
+BUFFER_SECONDS = 0.05  # serve.log_flush_seconds, in params.yaml
 
 
 @pytest.fixture
