@@ -21,6 +21,7 @@ from infra.bench.row import Row, row, show
 from perennial.params import load_params
 from perennial.quality.rollout import bets_for
 from perennial.quality.sequential import mixed
+from perennial.simulation.public import Habits
 from perennial.verbs.simulate import habits
 
 _PEEK_FROM = 100  # the z-test is spared its first sessions, where its normal law does not hold
@@ -31,14 +32,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("bench/canary"))
+    parser.add_argument("--runs", type=int, default=1_000, help="rollouts of each kind")
     chosen = parser.parse_args(arguments)
-    section = load_params(Path("params.yaml")).canary
+    params = load_params(Path("params.yaml"))
+    section, people = params.canary, habits(params.simulate)
     alpha, split = section.alpha, section.split.model_dump()
-    runs, sessions = (20, 4_000) if chosen.quick else (1_000, 100_000)
+    runs, sessions = (20, 4_000) if chosen.quick else (chosen.runs, 100_000)
     alarms = _false_alarms(runs, sessions, alpha=alpha, split=split)
     stops = _stops(runs, min(sessions, 40_000), level=alpha * split["loss"])
     rows = [*_alarm_rows(alarms, runs, sessions), *_stop_rows(stops, alpha * split["loss"])]
-    rows += _interleaving_rows(20 if chosen.quick else 400, alpha * split["loss"])
+    rows += _interleaving_rows(
+        20 if chosen.quick else min(runs, 400), alpha * split["loss"], people
+    )
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
     plots = {"alarms": alarms_over_sessions(alarms, sessions), "stops": stops_over_sessions(stops)}
@@ -138,9 +143,8 @@ def _stop_rows(stops: dict[float, np.ndarray], level: float) -> list[Row]:
     return rows
 
 
-def _interleaving_rows(runs: int, level: float) -> list[Row]:
+def _interleaving_rows(runs: int, level: float, people: Habits) -> list[Row]:
     """Sessions until the same loss is sure: of either arm, and of both in one list."""
-    people = habits(load_params(Path("params.yaml")).simulate)
     world = rankings(np.random.default_rng(5), queries=2_000, lost=worlds.DESIGN_LOSS)
     apart, together, rate = [], [], []
     # One pool of sessions, drawn anew for every run: drafting them is what takes the time.
