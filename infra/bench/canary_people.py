@@ -48,7 +48,7 @@ def alone(rng: np.random.Generator, shown: npt.NDArray[np.int64], habits: Habits
 def interleaved(
     rng: np.random.Generator, world: Rankings, asked: npt.NDArray[np.int64], habits: Habits
 ) -> npt.NDArray[np.int64]:
-    """(n,) 1 where the candidate won the session's clicks, -1 where it lost, 0 a tie."""
+    """(n,) 1 where the candidate found what was wanted, -1 where it lost, 0 a tie."""
     shown = np.empty((len(asked), _DOCUMENTS), dtype=np.int64)
     teams = np.empty(shown.shape, dtype=np.int64)
     seeds = rng.integers(2**32, size=len(asked))
@@ -59,5 +59,6 @@ def interleaved(
             team_draft(stable[query], candidate[query], k=_DOCUMENTS, seed=int(seed))
         ):
             shown[row, place], teams[row, place] = int(doc), 1 if team == "candidate" else -1
-    clicked = click(np.ones(shown.shape, dtype=bool), shown == _WANTED, habits, rng)
-    return np.sign((clicked * teams).sum(axis=1))
+    wanted = shown == _WANTED
+    stayed = click(np.ones(shown.shape, dtype=bool), wanted, habits, rng) & wanted
+    return np.sign((stayed * teams).sum(axis=1))

@@ -157,7 +157,8 @@ teams as (
 ),
 credit as (
     select s.session_id, sum(case t.team when 'candidate' then 1 else -1 end) as score
-    from (select distinct session_id, request_id, doc_id from seen where type = 'click') s
+    from (select distinct session_id, request_id, doc_id from seen
+          where type = 'convert' or (type = 'dwell' and value >= $dwell)) s
     join teams t using (request_id, doc_id)
     group by s.session_id
 )

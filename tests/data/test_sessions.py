@@ -137,7 +137,7 @@ def test_first_answers_that_were_slow_failed_or_empty_are_counted(count):
     assert (theirs.began, theirs.slow, theirs.failed, theirs.empty) == (1, 1, 0, 1)
 
 
-def test_an_interleaved_session_is_won_by_who_has_more_of_its_clicks(count):
+def test_an_interleaved_session_is_won_by_who_has_more_of_its_successes(count):
     requests = [request(i, f"s{i}", 400, "interleaved") for i in range(4)]
     shown = [
         impression(i, doc, rank, team)
@@ -147,7 +147,8 @@ def test_an_interleaved_session_is_won_by_who_has_more_of_its_clicks(count):
         )
     ]
     clicks = [(0, "d1"), (0, "d3"), (0, "d2"), (1, "d2"), (2, "d1"), (2, "d2")]
-    events = [event(n, i, 401, "click", doc=doc) for n, (i, doc) in enumerate(clicks)]
+    events = [event(n, i, 401, "dwell", 60.0, doc=doc) for n, (i, doc) in enumerate(clicks)]
+    events.append(event(99, 3, 401, "click", doc="d1"))  # left again at once: no sign of success
     found = count(requests, events, shown)[1, "candidate"]
     assert (found.wins, found.losses, found.ties) == (1, 1, 2)
 
