@@ -49,5 +49,5 @@ def examined(encoder: Path, place: Path, *, max_tokens: int = 128) -> np.ndarray
         return np.asarray(found.detach().cpu().numpy())
 
     _, rows = exact_search(vectors(exam.queries), chunks_of(vectors(exam.documents)), 10)
-    ranked = {q: [str(n) for n in row] for q, row in zip(exam.queries, rows, strict=True)}
+    ranked = [[str(n) for n in row] for row in rows]
     return np.asarray(ndcg(grade(exam.queries, ranked, exam.judgements), 10))
