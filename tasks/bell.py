@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tasks.notes import write_json
+
 _STEP_SECONDS = 0.2
 
 
@@ -18,8 +20,7 @@ def bell_of(home: Path, name: str) -> Path:
 
 def ring(bell: Path) -> None:
     """Wake everybody who waits for this bell now."""
-    bell.parent.mkdir(parents=True, exist_ok=True)
-    bell.write_text(f"{time.time_ns()}\n", encoding="utf-8")
+    write_json(bell, {"format_version": 1, "rung": time.time_ns()})
 
 
 def heard(bell: Path) -> str | None:

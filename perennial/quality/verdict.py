@@ -26,9 +26,13 @@ def summed_up(
     if earlier := _of(differences, "earlier"):
         nearest = _nearest(earlier)
         releases = {check.evidence.name.rpartition(" ")[2] for check in earlier}
+        which = (
+            f"each of {len(releases)} releases of earlier lineages"
+            if len(releases) > 1
+            else "the release of the lineage before"
+        )
         reasons.append(
-            f"So it is against each of {len(releases)} releases of earlier lineages; the nearest "
-            f"to its margin is {nearest.name} {_interval(nearest)}."
+            f"So it is against {which}; the nearest to its margin is {nearest.name} {_interval(nearest)}."
         )
     else:
         reasons.append(

@@ -84,7 +84,7 @@ class Batcher:
 
     def _run(self) -> None:
         # OpenMP keeps it per calling thread. Its workers spin between two searches, and would take
-        # the core that reads from the network: with 2 of them on 2 cores a third of the answers.
+        # the core that reads from the network.
         faiss.omp_set_num_threads(self._search_threads)
         while batch := self._next():
             arms: dict[Arm, list[_Asked]] = {}
