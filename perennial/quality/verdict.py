@@ -32,7 +32,8 @@ def summed_up(
             else "the release of the lineage before"
         )
         reasons.append(
-            f"So it is against {which}; the nearest to its margin is {nearest.name} {_interval(nearest)}."
+            f"So it is against {which}; the nearest to its margin is {nearest.name} "
+            f"{_interval(nearest)}."
         )
     else:
         reasons.append(
