@@ -1,7 +1,9 @@
 """Where the libraries keep their own state: below Places.home, so that nothing lands in `~`."""
 
+import contextlib
 import os
 from collections.abc import MutableMapping
+from pathlib import Path
 
 from perennial.workspace import Places
 
@@ -19,3 +21,6 @@ def keep_at_home(environment: MutableMapping[str, str] = os.environ) -> None:
     }
     for name, value in defaults.items():
         environment.setdefault(name, value)
+    # Prefect makes its folder when it is imported, and complains where there is nothing above it.
+    with contextlib.suppress(OSError):  # whoever writes there says what is wrong with the place
+        Path(environment["PREFECT_HOME"]).parent.mkdir(parents=True, exist_ok=True)

@@ -343,7 +343,7 @@ PARAMS = {
     ),
     "NaN": (edit("gate", "min_gain", float("nan")), ["gate.min_gain is nan"]),
     "doubled": (
-        lambda text: text.replace("split:\n", "split:\n  salt: one\n"),
+        lambda text: text.replace("\nsplit:", "\nsplit:\n  salt: one", 1),
         ["params.yaml is not YAML: key written twice: salt"],
     ),
     "not YAML": (lambda text: text + "\n  - : [", ["params.yaml is not YAML"]),
