@@ -109,7 +109,7 @@ def _swapped(store: Store, places: Places, params: Params, seen: Look) -> Decisi
             store,
             seen.channel.name,
             candidate.release_id,
-            champion=seen.channel.stable,
+            champion="",  # none: stable may have been reindexed since, so the catalogue is compared
             champion_lineage=champion.lineage or "",
             source=places.source,
             cache=places.cache,
@@ -119,6 +119,7 @@ def _swapped(store: Store, places: Places, params: Params, seen: Look) -> Decisi
             who=who,
             key=key,
             say=get_run_logger().info,
+            while_rolling=True,
         )
     except Refused as error:
         waits = (f"Proven, but not swapped yet: {error}.", *seen.decision.reasons)

@@ -62,6 +62,11 @@ def _who(run: Run) -> str:
 
 
 def _replace(run: Run, *, why: str, who: str) -> Replaced:
+    channel = read_checked_channel(run.store, run.channel, key=signing_key())
+    if channel is not None and channel.candidate is not None:
+        raise Refused(
+            f"{run.channel} rolls out {channel.candidate.release_id}, and people decide about it"
+        )
     return replace_champion(
         run.store,
         run.channel,

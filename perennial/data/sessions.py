@@ -148,6 +148,9 @@ seen as (
     from ({events}) e join within w using (request_id)
     where e.ts <= w.ts + $window and e.ts <= $now
 ),
+stable_ones as (
+    select distinct release_id from placed where arm = 'stable'
+),
 happy as (
     select distinct session_id from seen
     where type = 'convert' or (type = 'dwell' and value >= $dwell)
@@ -167,12 +170,14 @@ select p.step, strftime(p.first_at, '%Y-%m-%d'),
     count(*)::bigint, count_if(settled)::bigint,
     count_if(settled and h.session_id is not null)::bigint,
     count_if(p.latency_ms > $slow_ms)::bigint,
-    count_if(p.arm = 'candidate' and not list_contains($candidate_releases, p.release_id))::bigint,
+    count_if(p.arm = 'candidate' and o.release_id is not null
+        and not list_contains($candidate_releases, p.release_id))::bigint,
     count_if(p.n_results = 0)::bigint,
     count_if(settled and p.arm = 'interleaved' and coalesce(c.score, 0) > 0)::bigint,
     count_if(settled and p.arm = 'interleaved' and coalesce(c.score, 0) < 0)::bigint,
     count_if(settled and p.arm = 'interleaved' and coalesce(c.score, 0) = 0)::bigint
 from placed p
+left join stable_ones o on o.release_id = p.release_id
 left join happy h using (session_id)
 left join credit c using (session_id)
 group by all order by all

@@ -65,7 +65,8 @@ def troubles(strata: Sequence[Stratum], name: str) -> list[Cells]:
             int(getattr(each.stable, name)),
         )
         for each in strata
-        if each.stage == "canary"
+        # In one list both are slow together, and empty together; a failure is the candidate's.
+        if each.stage == "canary" or name == "failed"
     ]
 
 

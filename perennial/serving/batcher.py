@@ -90,14 +90,15 @@ class Batcher:
             arms: dict[Arm, list[_Asked]] = {}
             for asked in batch:
                 arms.setdefault(asked.arm, []).append(asked)
-            done: list[tuple[_Asked, Found | Exception]] = []
-            for arm, group in arms.items():
+            # Nobody on stable waits for a candidate of the same batch: its slowness is its own.
+            for arm, group in sorted(arms.items(), key=lambda each: each[0] != "stable"):
+                done: list[tuple[_Asked, Found | Exception]] = []
                 try:
                     found = self._answer(arm, group)
                     done += zip(group, found, strict=True)
                 except Exception as error:  # noqa: BLE001  who asked is told
                     done += [(asked, error) for asked in group]
-            self._loop.call_soon_threadsafe(_resolve, done)
+                self._loop.call_soon_threadsafe(_resolve, done)
 
     def _next(self) -> list[_Asked]:
         """What waits, at most a batch; nothing once it is closed and all is answered."""

@@ -31,7 +31,7 @@ def read_excerpts(source: Path, doc_ids: Sequence[str]) -> dict[str, Excerpt]:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(columns=["doc_id", "title", "text"]):
                 for row in batch.filter(pc.is_in(batch["doc_id"], wanted)).to_pylist():
-                    found[row["doc_id"]] = Excerpt(row["title"], _first_words(row["text"]))
+                    found[row["doc_id"]] = Excerpt(row["title"], _first_words(row["text"] or ""))
     except (OSError, KeyError, pa.ArrowException):
         return {}  # an answer without titles is better than none
     return found

@@ -123,12 +123,16 @@ class Service:
             stable, candidate = await asyncio.gather(*both, return_exceptions=True)
             if isinstance(stable, BaseException):
                 raise stable
+            if isinstance(candidate, Overloaded):
+                raise candidate
+            if isinstance(candidate, BaseException):
+                _log.warning("the candidate failed on %d queries: %r", len(queries), candidate)
             return stable, None if isinstance(candidate, BaseException) else candidate
         try:
             return await self._batcher.ask(queries, k, slice=slice, arm=arm), None
         except Overloaded:
             raise
-        except Exception as error:  # noqa: BLE001  nobody's answer hangs on a candidate
+        except Exception as error:  # noqa: BLE001  stable answers where a candidate fails
             # Its release_id in the log tells that it was stable's.
             _log.warning("the candidate failed on %d queries: %r", len(queries), error)
             return await self._batcher.ask(queries, k, slice=slice, arm="stable"), None

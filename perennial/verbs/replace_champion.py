@@ -50,13 +50,15 @@ def replace_champion(
     who: str,
     key: bytes | None,
     provenance: Mapping[str, Any] | None = None,
+    while_rolling: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> Replaced:
     """Serve the candidate, or the release that continues it with today's catalogue.
 
     Where its encoder serves already nothing is written: a killed run may ask again. Raises
     PlaceUnusable for a catalogue that cannot be taken now, Refused where the champion's encoder
-    serves no more, on hold, or where another release rolls out, and Conflict at last.
+    serves no more, on hold, where another release rolls out, or, `while_rolling`, where this one
+    does no more, and Conflict at last.
     """
     for attempt in range(_ATTEMPTS):
         seen = existing_channel(store, channel, key=key)
@@ -110,6 +112,7 @@ def replace_champion(
                 why=why,
                 who=who,
                 key=key,
+                while_rolling=while_rolling,
                 say=say,
             )
         except Refused:

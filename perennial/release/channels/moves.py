@@ -25,6 +25,7 @@ def promote(
     key: bytes | None = None,
     expected_stable: str | None = None,
     catch_up: bool = False,
+    while_rolling: bool = False,
     say: Say = say_nothing,
 ) -> Channel:
     """Make the release stable; raises Refused, IntegrityError, or Conflict where another was first.
@@ -32,7 +33,8 @@ def promote(
     A release that is stable already stays so without a write: a killed run may ask again. With
     `expected_stable`, the release that this one was compared with, any other stable is Refused,
     unless it is the bridge from that one to this encoder, which it is about to replace.
-    A `catch_up` of the encoder that is served goes through a hold, which stays.
+    A `catch_up` of the encoder that is served goes through a hold, which stays. With
+    `while_rolling` only what still is the channel's candidate is swapped in.
     """
     move = f"{channel_name} {release_id}"
     current = read_checked_channel(store, channel_name, key=key)
@@ -49,6 +51,8 @@ def promote(
             f"{current.stable if current else 'nothing'} since; retrain to compare it with that"
         )
     described = read_kept(store, release_id, key=key)
+    if while_rolling and not is_candidate(store, current, described, key=key):
+        raise Refused(f"{channel_name} rolls out {release_id} no more; nothing is swapped")
     with pinned(store, move, described.objects(), say=say):
         manifest = present(store, release_id, key=key)
         new = promoted(

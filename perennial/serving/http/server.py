@@ -28,6 +28,7 @@ def listen(
         log_config=None,
         access_log=False,  # it would hold nothing that the log does not, and cost every answer
         server_header=False,
+        proxy_headers=False,  # an address that the asker chose would be another asker's rate
         ws="none",
         lifespan="on",
         timeout_graceful_shutdown=max(1, round(drain_seconds)),
