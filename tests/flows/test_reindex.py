@@ -13,6 +13,7 @@ import yaml
 from mlflow import MlflowClient
 
 from perennial.release.verify import verify_store
+from perennial.report.review_view import approval_of
 from perennial.serving.loaded import load_release
 from tasks.registry import MODEL
 
@@ -114,8 +115,9 @@ def test_a_retrain_during_which_the_champion_was_reindexed_swaps_in_todays_catal
     reindexed = company.stable()
     about = json.loads(company.find(note)[0].read_text())
     client = MlflowClient(company.tracking_uri)
-    short = about["gate"].removeprefix("sha256:")[:12]
-    client.set_model_version_tag(MODEL, about["version"], "approved", short)
+    word = approval_of(about["release_id"], about["gate"])
+    for tag, value in (("reviewer", "Ada"), ("approved", word)):
+        client.set_model_version_tag(MODEL, about["version"], tag, value)
     said, _ = retrain.communicate(timeout=240)
     assert retrain.returncode == 0, said
     assert company.stable() not in (reindexed, about["release_id"])

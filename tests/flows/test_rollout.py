@@ -45,6 +45,7 @@ CHANGES = {
             {"share": 0.4, "margin": 0.4, "min_hours": 0.0, "max_hours": 1.0},
             {"share": 0.5, "margin": 0.2, "min_hours": 0.0, "max_hours": 1.0},
         ],
+        "shadow_min_hours": 0.001,
         "settle_seconds": 2,
         "session_seconds": 2,
         "min_baseline_sessions": 100,
