@@ -419,6 +419,7 @@ def test_a_short_life_of_a_channel_is_as_its_model_says(live):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # many whole lives: minutes, and past the usual 300 s on a busy machine
 @pytest.mark.parametrize("factory", ["Flat", "IVF3,Flat", "IVF2,SQ8", "HNSW8"])
 def test_any_life_of_a_channel_is_as_its_model_says(factory, live):
     live(factory, examples=30, steps=40)
