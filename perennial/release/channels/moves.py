@@ -34,7 +34,7 @@ def promote(
     `expected_stable`, the release that this one was compared with, any other stable is Refused,
     unless it is the bridge from that one to this encoder, which it is about to replace.
     A `catch_up` of the encoder that is served goes through a hold, which stays. With
-    `while_rolling` only what still is the channel's candidate is swapped in.
+    `while_rolling` only what still is the channel's candidate, or continues it, is swapped in.
     """
     move = f"{channel_name} {release_id}"
     current = read_checked_channel(store, channel_name, key=key)
@@ -65,7 +65,7 @@ def promote(
             mask=None if current is None or catch_up else _still_masked(current, manifest),
             is_catch_up=catch_up,
             forced=manifest.provenance.forced,
-            is_candidate=is_candidate(store, current, manifest, key=key),
+            is_candidate=while_rolling,
         ).signed(key)
         if current is not None:
             _check_watermark(store, manifest, stable=current.stable, key=key)
