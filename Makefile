@@ -44,9 +44,11 @@ clean:                      ## forget what demo, benchmarks and dvc made; never 
 	rm -rf demo bench snapshot artifacts work dvc_plots
 
 # The stamp is written last: an installation that was interrupted starts again, and so does one
-# for the other device (faiss-cpu and faiss-gpu own the same folder).
+# for the other device (faiss-cpu and faiss-gpu own the same folder). The pip that comes with Python
+# 3.11 spends minutes on these constraints, so a newer one is installed first.
 .venv/.installed-$(DEVICE): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(DEVICE),dev]'
 	-$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null  # a few test files of packages do not compile
 	touch $@
