@@ -8,10 +8,13 @@ demo: .venv/.installed-$(DEVICE)      ## the whole loop on real text: first cham
 	PERENNIAL_HOME=demo $(BIN)/python -m flows.demo
 
 test: .venv/.installed-$(DEVICE)      ## every test
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 $(TESTS)
 
 check: .venv/.installed-$(DEVICE)     ## lint, types, import contracts, fast tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/python -m pytest -n 2 -m "not slow" -q
+
+lives: .venv/.installed-$(DEVICE)     ## many random lives of a channel, about half an hour; the proof behind `make test`
+	LIVES=30 $(BIN)/python -m pytest -n 2 --timeout 3000 tests/proofs/test_state_machine.py
 
 bench-loop: .venv/.installed-$(DEVICE)  ## time, memory and quality of `make demo`, against the bounds
 	$(BIN)/python -m infra.bench.loop
@@ -58,4 +61,4 @@ clean:                      ## forget what demo, benchmarks and dvc made; never 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(DEVICE),bench]'
 	touch $@
 
-.PHONY: demo test check bench-loop bench-index bench-data bench-gate bench-serve bench-shadow bench-train bench-canary bench-bridge clean
+.PHONY: demo test check lives bench-loop bench-index bench-data bench-gate bench-serve bench-shadow bench-train bench-canary bench-bridge clean

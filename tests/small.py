@@ -113,7 +113,7 @@ def run_module(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedP
         env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=500,
         check=False,
     )
 

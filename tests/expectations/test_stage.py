@@ -150,7 +150,7 @@ def test_the_command_answers_with_exit_codes_and_sentences_and_keeps_the_home_cl
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=500,
         )
 
     kept = command()

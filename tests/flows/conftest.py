@@ -93,7 +93,7 @@ class Company:
     def retrain(self, *arguments: str) -> tuple[int, str]:
         """Its exit code, and all that it said."""
         process = self.start(*arguments)
-        said, _ = process.communicate(timeout=300)
+        said, _ = process.communicate(timeout=500)
         return process.returncode, said
 
     def find(self, name: str) -> list[Path]:

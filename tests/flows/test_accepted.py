@@ -24,7 +24,7 @@ def test_a_retrain_killed_after_validate_remembers_its_log_later_and_a_refused_l
     validated = "artifacts/validate/summary.json"
     wait_for(lambda: bool(company.find(validated)), seconds=120, what="an accepted log")
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
 
     code, said = company.retrain()
     assert code == 1, said

@@ -20,7 +20,7 @@ def prefect(environment, *arguments: str) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=500,
     ).stdout
 
 
@@ -74,7 +74,7 @@ def test_a_triggered_run_of_the_deployment_finishes_and_shows_its_artifacts(make
         )
     finally:
         worker.terminate()
-        said, _ = worker.communicate(timeout=60)
+        said, _ = worker.communicate(timeout=240)
     assert (state()["type"], state()["name"]) == ("COMPLETED", "Promote"), said
     assert company.stable() != company.champion
     artifacts = ask(

@@ -20,7 +20,7 @@ def test_a_retrain_killed_at_every_stage_still_ends_with_the_champion_replaced(m
         process = company.start()
         wait_for(lambda at=begun: bool(company.find(at)), seconds=120, what=f"{stage} to begin")
         os.kill(process.pid, signal.SIGKILL)
-        process.communicate(timeout=60)
+        process.communicate(timeout=240)
         assert channel.read_bytes() == serving, stage
     code, said = company.retrain()
     assert code == 0, said

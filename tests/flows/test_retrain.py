@@ -77,7 +77,7 @@ def test_a_killed_retrain_continues_and_gives_the_bytes_of_a_plain_dvc_repro(
         what="the first step of training",
     )
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     assert company.stable() == company.champion
 
     company.log_a_request()  # people go on searching meanwhile
@@ -94,7 +94,7 @@ def test_a_retrain_killed_right_after_its_swap_is_mirrored_and_reported_by_the_n
     process = company.start()
     wait_for(lambda: company.stable() != company.champion, seconds=240, what="the swap")
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     channel = company.store.read_channel("production")
     assert not company.find("work/report/summary.json")
 
@@ -144,7 +144,7 @@ def test_review_waits_for_a_person_who_read_this_gate(make_company):
     assert "review/review.html" in pages, "a person has something to read before the answer"
     client.set_model_version_tag(MODEL, about["version"], "approved", word)
     client.set_model_version_tag(MODEL, about["version"], "reviewer", "Ada")
-    said, _ = process.communicate(timeout=120)
+    said, _ = process.communicate(timeout=500)
     assert process.returncode == 0, said
     channel = company.store.read_channel("production")
     assert channel is not None and channel.stable == about["release_id"]

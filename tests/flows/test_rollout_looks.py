@@ -47,7 +47,7 @@ def start(company, *arguments):
 
 
 def ended(process):
-    said, _ = process.communicate(timeout=240)
+    said, _ = process.communicate(timeout=500)
     return process.returncode, said
 
 
@@ -121,7 +121,7 @@ def test_a_rollout_survives_its_flows_and_ends_with_the_swap(make_company, monke
     about = company.environment
     wait_for(lambda: ask(about, "/artifacts/count", {}) >= 4, seconds=60, what="the third look")
     waiting.send_signal(signal.SIGKILL)
-    waiting.communicate(timeout=60)
+    waiting.communicate(timeout=240)
     assert company.store.read_channel("production") == channel, "a killed flow leaves it as it was"
 
     people(company, "during", begin=since(company), end=datetime.now(UTC))

@@ -188,5 +188,5 @@ def test_a_killed_process_with_a_curriculum_and_fresh_negatives_ends_with_the_sa
         assert not (tmp_path / "out").exists()
         steps.unlink()
     process = start()
-    assert process.wait(timeout=60) == 0, (tmp_path / "complaint").read_text()
+    assert process.wait(timeout=240) == 0, (tmp_path / "complaint").read_text()
     assert directory_digest(tmp_path / "out") == directory_digest(tmp_path / "wanted")

@@ -79,7 +79,7 @@ def teach(root: Path, processes: int, *more: str) -> list[int]:
         }
         command = [sys.executable, "-c", TEACH, str(root), *more]
         begun.append(subprocess.Popen(command, env=environment))
-    return [process.wait(timeout=240) for process in begun]
+    return [process.wait(timeout=500) for process in begun]
 
 
 @pytest.mark.slow

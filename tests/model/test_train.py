@@ -285,7 +285,7 @@ def test_a_killed_process_continues_and_ends_with_the_same_bytes(tmp_path: Path)
         assert not (tmp_path / "out").exists()
         steps.unlink()
     process = start()
-    assert process.wait(timeout=60) == 0, (tmp_path / "complaint").read_text()
+    assert process.wait(timeout=240) == 0, (tmp_path / "complaint").read_text()
     assert directory_digest(tmp_path / "out") == directory_digest(tmp_path / "wanted")
 
 

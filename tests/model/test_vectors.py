@@ -126,7 +126,7 @@ def test_a_kill_loses_at_most_a_chunk(folder):
     )
     told = sum(int(process.stdout.readline()) for _ in range(3))
     os.kill(process.pid, signal.SIGKILL)
-    rest, _ = process.communicate(timeout=60)
+    rest, _ = process.communicate(timeout=240)
     told += sum(map(int, rest.split()))
     assert process.returncode == -signal.SIGKILL and told < len(texts)
     with opened(folder) as cache:

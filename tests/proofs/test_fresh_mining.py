@@ -140,7 +140,7 @@ def test_a_training_that_is_killed_among_fresh_negatives_ends_with_the_same_byte
     whole = Workspace(tmp_path / "whole")
     shutil.copytree(workspace.root, whole.root)
     process = start(whole)
-    assert process.wait(timeout=120) == 0, complaint(whole).read_text()
+    assert process.wait(timeout=500) == 0, complaint(whole).read_text()
     about = json.loads((whole.artifacts("train") / "summary.json").read_text())
     assert list(about["remined"]) == ["3", "5"]
     assert all(0 < share <= 1 for share in about["remined"].values())
@@ -158,7 +158,7 @@ def test_a_training_that_is_killed_among_fresh_negatives_ends_with_the_same_byte
         process.wait()
         assert not (workspace.artifacts("train") / "summary.json").exists(), "it was too late"
     process = start(workspace)
-    assert process.wait(timeout=120) == 0, complaint(workspace).read_text()
+    assert process.wait(timeout=500) == 0, complaint(workspace).read_text()
     assert directory_digest(workspace.artifacts("train")) == directory_digest(
         whole.artifacts("train")
     )

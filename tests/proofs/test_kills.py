@@ -81,7 +81,7 @@ class Grown:
         graves = self.root / "graves"
         command = [sys.executable, str(DRIVER), mode, where, self.place.root, graves, *arguments]
         done = subprocess.run(
-            list(map(str, command)), capture_output=True, text=True, timeout=290, check=False
+            list(map(str, command)), capture_output=True, text=True, timeout=500, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.split(), self.survivors(len(done.stdout.split()), STRIDES[mode])

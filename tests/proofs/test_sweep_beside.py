@@ -37,7 +37,7 @@ def test_a_sweep_beside_sixteen_publishers_deletes_nothing_that_a_manifest_then_
             store.put_file(file)
     command = [sys.executable, str(DRIVER), store.place, str(folders.index.parent)]
     command += [json.dumps(folders.catalogue), str(PUBLISHERS), str(MOVES)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
     told = [line.split() for line in done.stdout.splitlines()]
     published = {release_id for word, release_id, _ in told if word == "published"}

@@ -202,7 +202,7 @@ def test_killed_at_any_step_the_next_open_is_right(
     cache.open(store, serving.release_id)
     graves = tmp_path / "graves"
     killer = start("die", store.root, cache.root, newer.release_id, graves)
-    _, err = killer.communicate(timeout=120)
+    _, err = killer.communicate(timeout=500)
     assert killer.returncode == 0, err
     found = sorted(graves.iterdir())
     assert len(found) > 30
@@ -238,5 +238,5 @@ def test_processes_that_open_and_evict_at_once_never_trip_over_each_other(
     manifests = [serving, publish_tiny(reindexed), publish_tiny(retrained)]
     users = [start("turn", store.root, cache.root, m.release_id, 40) for m in manifests]
     for user in users:
-        _, err = user.communicate(timeout=60)
+        _, err = user.communicate(timeout=240)
         assert user.returncode == 0, err

@@ -33,7 +33,7 @@ def start(mode, store, folders, *arguments):
 
 def run(*arguments):
     process = start(*arguments)
-    out, err = process.communicate(timeout=280)
+    out, err = process.communicate(timeout=500)
     return process.returncode, out, err
 
 
@@ -166,7 +166,7 @@ def test_of_two_publishers_at_once_one_wins_and_the_other_loses_nothing(
         start("race", store, reindexed, *ready),
         start("race", store, retrained, *reversed(ready)),
     ]
-    outcomes = [(racer.communicate(timeout=60)[1], racer.returncode) for racer in racers]
+    outcomes = [(racer.communicate(timeout=240)[1], racer.returncode) for racer in racers]
     assert sorted(code for _, code in outcomes) == [0, 1]
     loser = next(i for i, (_, code) in enumerate(outcomes) if code == 1)
     assert outcomes[loser][0].startswith("Conflict: channel production was at generation 1 and is")

@@ -19,7 +19,7 @@ def crowd(place, folders):
     """(publisher, generation, release_id, write_id) of every move that somebody was told of."""
     command = [sys.executable, str(PUBLISHER), "crowd", place, str(folders.index.parent)]
     command += [json.dumps(folders.catalogue), str(PUBLISHERS), str(MOVES)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     return [line.split() for line in done.stdout.splitlines()]
 

@@ -23,7 +23,7 @@ PUBLISHER = Path(__file__).with_name("publisher.py")
 def run(mode, store, folders, *arguments):
     command = [sys.executable, str(PUBLISHER), mode, store.place, str(folders.index.parent)]
     command += [json.dumps(folders.catalogue), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=290)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 

@@ -45,7 +45,7 @@ def start(workspace: Workspace, **more: str) -> subprocess.Popen[str]:
 
 def finish(process: subprocess.Popen[str]) -> str:
     """What it said until it ended well."""
-    said = process.communicate(timeout=240)[1]
+    said = process.communicate(timeout=500)[1]
     assert process.returncode == 0, said
     return said
 
@@ -94,7 +94,7 @@ def test_sigterm_writes_a_checkpoint_first_and_the_same_command_continues_to_the
     process = start(workspace, PERENNIAL_PROCESSES=processes)
     wait_for_steps(workspace, process, 3)
     process.send_signal(signal.SIGTERM)
-    said = process.communicate(timeout=120)[1]
+    said = process.communicate(timeout=500)[1]
     assert process.returncode == 75, said
     assert "perennial: train: training was asked to stop after step" in said
     assert "Traceback" not in said
@@ -117,7 +117,7 @@ def test_a_process_that_dies_ends_the_others_with_a_sentence(workspace: Workspac
     ]
     assert len(victims) == 1
     os.kill(victims[0], signal.SIGKILL)
-    said = process.communicate(timeout=120)[1]
+    said = process.communicate(timeout=500)[1]
     assert process.returncode == 75, said
     assert "another process of this training ended" in said and "Traceback" not in said
 
