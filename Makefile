@@ -14,7 +14,7 @@ check: .venv/.installed-$(DEVICE)     ## lint, types, import contracts, fast tes
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/python -m pytest -n 2 -m "not slow" -q
 
 lives: .venv/.installed-$(DEVICE)     ## many random lives of a channel, about half an hour; the proof behind `make test`
-	LIVES=30 $(BIN)/python -m pytest -n 2 --timeout 3000 tests/proofs/test_state_machine.py
+	EXAMPLES=wild LIVES=30 $(BIN)/python -m pytest -n 2 --timeout 3000 tests/proofs/test_state_machine.py
 
 bench-loop: .venv/.installed-$(DEVICE)  ## time, memory and quality of `make demo`, against the bounds
 	$(BIN)/python -m infra.bench.loop
@@ -52,7 +52,7 @@ clean:                      ## forget what demo, benchmarks and dvc made; never 
 .venv/.installed-$(DEVICE): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(DEVICE),dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-compile -e '.[$(DEVICE),dev]'
 	-$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null  # a few test files of packages do not compile
 	touch $@
 
