@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.metadata
 import re
 import shutil
 import subprocess
@@ -205,3 +206,13 @@ def same_bytes(one: Path, other: Path) -> bool:
     return names == sorted(p.relative_to(other) for p in other.rglob("*") if p.is_file()) and all(
         (one / name).read_bytes() == (other / name).read_bytes() for name in names
     )
+
+
+def test_everything_that_is_installed_is_pinned():
+    def plain(name: str) -> str:
+        return re.sub(r"[-_.]+", "-", name).lower()
+
+    lines = (ROOT / "constraints.txt").read_text().split()
+    pinned = {plain(name) for name in (line.split("==")[0] for line in lines)}
+    found = {plain(each.name) for each in importlib.metadata.distributions()}
+    assert found <= pinned | {"perennial", "setuptools"}
