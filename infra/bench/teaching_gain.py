@@ -24,18 +24,21 @@ def share_of_gain(
     after: np.ndarray,
     best: np.ndarray,
     *,
+    of: np.ndarray,
     samples: int,
     confidence: float,
     seed: int,
 ) -> Share:
-    """(n,) scores of the same queries to the share; percentile bootstrap over queries.
+    """(n,) scores and the numbers `of` their queries to the share; percentile bootstrap over
+    queries.
 
-    A resampling takes a query with all its three scores (Efron and Tibshirani 1993, "An
-    Introduction to the Bootstrap", ch. 10.3 on ratios): what a query is worth cancels.
+    A resampling takes a query with all its scores (Efron and Tibshirani 1993, "An Introduction to
+    the Bootstrap", ch. 10.3 on ratios): what a query is worth cancels.
     """
-    gained, possible = after - before, best - before
-    value = float(gained.mean() / possible.mean())
-    n = len(before)
+    place = np.unique(of, return_inverse=True)[1]
+    gained, possible = np.bincount(place, after - before), np.bincount(place, best - before)
+    value = float(gained.sum() / possible.sum())
+    n = len(gained)
     shares = np.empty(samples)
     rng = np.random.default_rng(seed)
     step = max(1, _CHUNK // n)

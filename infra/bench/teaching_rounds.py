@@ -37,8 +37,10 @@ class Round:
 
 @dataclass(frozen=True)
 class Taught:
-    """(q,) nDCG@10 of the first champion, which both sides start from, and every round."""
+    """The q held-out queries, (q,) nDCG@10 of the first champion, which both sides start from,
+    and every round."""
 
+    queries: tuple[str, ...]
     champion: np.ndarray
     rounds: tuple[Round, ...]
 
@@ -60,7 +62,7 @@ def teach(
     _first_champion(source, home, params)
     shutil.copytree(home / "clicks" / "store", home / "labels" / "store")
     rounds: list[Round] = []
-    champion = np.empty(0)
+    champion, queries = np.empty(0), tuple[str, ...]()
     for number, crowd in enumerate(crowds, start=1):
         for searched in crowd:
             people_search(
@@ -72,11 +74,11 @@ def teach(
             _retrain(workspace, source, params_file, known if side == "labels" else None, home)
             every = pd.read_parquet(workspace.artifacts("evaluate") / "per_query.parquet")
             table = every.pivot(index="query", columns="system", values=METRIC)
-            scores[side] = table["candidate"].to_numpy()
+            scores[side], queries = table["candidate"].to_numpy(), tuple(table.index)
             champion = champion if len(champion) else table["champion"].to_numpy()
         made = Workspace(home / "clicks" / f"round-{number}")
         rounds.append(Round(crowd, scores["clicks"], scores["labels"], *learned(made, known)))
-    return Taught(champion, tuple(rounds))
+    return Taught(queries, champion, tuple(rounds))
 
 
 def _first_champion(source: Path, home: Path, params: Params) -> None:

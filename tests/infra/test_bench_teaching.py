@@ -1,9 +1,15 @@
 """What clicks teach beside labels: the share of a gain and its interval."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from infra.bench.teaching_draws import drawn
 from infra.bench.teaching_gain import Share, share_of_gain
+from perennial.params import load_params
+
+PARAMS = Path(__file__).parents[2] / "params.yaml"
 
 
 def scores(seed: int, *, share: float, n: int = 300) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -15,7 +21,8 @@ def scores(seed: int, *, share: float, n: int = 300) -> tuple[np.ndarray, np.nda
 
 
 def share(given: tuple[np.ndarray, np.ndarray, np.ndarray], *, samples: int = 400) -> Share:
-    return share_of_gain(*given, samples=samples, confidence=0.95, seed=1)
+    of = np.arange(len(given[0]))
+    return share_of_gain(*given, of=of, samples=samples, confidence=0.95, seed=1)
 
 
 def test_who_gains_as_much_as_is_possible_has_a_share_of_exactly_one() -> None:
@@ -40,3 +47,24 @@ def test_where_nothing_can_be_gained_the_share_has_no_bounds() -> None:
     before = rng.random(40)
     found = share((before, before + 0.1, before + rng.normal(0, 0.1, 40)))
     assert found.low is None and found.high is None
+
+
+def test_a_query_that_several_draws_hold_out_is_no_more_than_one() -> None:
+    once = scores(3, share=0.7)
+    twice = tuple(np.concatenate([each, each]) for each in once)
+    of = np.tile(np.arange(len(once[0])), 2)
+    found = share_of_gain(*twice, of=of, samples=400, confidence=0.95, seed=1)
+    assert found == share(once)
+
+
+def test_the_first_draw_is_the_checkouts_own_and_the_others_hold_out_other_queries(
+    tmp_path: Path,
+) -> None:
+    own = load_params(PARAMS)
+    first, second = (
+        load_params(drawn(PARAMS, tmp_path / f"{n}" / "params.yaml", number=n)) for n in (0, 1)
+    )
+    assert first == own
+    assert second.split.salt != own.split.salt
+    assert second.simulate.seed != own.simulate.seed and second.train.seed != own.train.seed
+    assert second.mine.max_positive_share == own.mine.max_positive_share
