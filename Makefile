@@ -8,10 +8,10 @@ demo: .venv/.installed-$(DEVICE)      ## the whole loop on real text: first cham
 	PERENNIAL_HOME=demo $(BIN)/python -m flows.demo
 
 test: .venv/.installed-$(DEVICE)      ## every test
-	$(BIN)/python -m pytest -n 2 $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
 
 check: .venv/.installed-$(DEVICE)     ## lint, types, import contracts, fast tests
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/python -m pytest -n 2 -m "not slow" -q
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" -q
 
 lives: .venv/.installed-$(DEVICE)     ## many random lives of a channel, about half an hour; the proof behind `make test`
 	EXAMPLES=wild LIVES=30 $(BIN)/python -m pytest -n 2 --timeout 3000 tests/proofs/test_state_machine.py
@@ -40,6 +40,9 @@ bench-canary: .venv/.installed-$(DEVICE)  ## false alarms, how soon a loss is st
 bench-bridge: .venv/.installed-$(DEVICE)  ## what a bridge to a new encoder finds of the full re-embedding
 	$(BIN)/python -m infra.bench.bridge
 
+bench-fusion: .venv/.installed-$(DEVICE)  ## what words (BM25) add to vectors, and what they cost
+	$(BIN)/python -m infra.bench.fusion
+
 bench-shadow: .venv/.installed-$(DEVICE)  ## what mirroring live queries to a candidate costs the answers
 	$(BIN)/python -m infra.bench.shadow
 
@@ -61,4 +64,4 @@ clean:                      ## forget what demo, benchmarks and dvc made; never 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(DEVICE),bench]'
 	touch $@
 
-.PHONY: demo test check lives bench-loop bench-index bench-data bench-gate bench-serve bench-shadow bench-train bench-canary bench-bridge clean
+.PHONY: demo test check lives bench-loop bench-index bench-data bench-gate bench-serve bench-shadow bench-train bench-canary bench-bridge bench-fusion clean
