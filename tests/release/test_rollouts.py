@@ -1,6 +1,9 @@
 """A rollout under any order of looks, clocks and writers: nobody sees what is not proven."""
 
+import contextlib
+import functools
 import itertools
+import threading
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,15 +18,16 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from tiny_release import NOON, publish_folders
+from tiny_release import NOON, publish_folders, write_folders
 
 from perennial.errors import Conflict, Refused
 from perennial.quality.decision import Decision
 from perennial.release.channels.channel import Baseline
+from perennial.release.channels.history import ended, thinned
 from perennial.release.manifests.canonical import parse_utc
 from perennial.release.publishing.publish import promote, resume, rollback
 from perennial.release.rollouts.machine import Planned, begun, ticked
-from perennial.release.rollouts.moves import begin, ended, pause, step
+from perennial.release.rollouts.moves import begin, pause, step
 from perennial.release.stores.local import LocalStore
 from perennial.serving.routing import live_share
 
@@ -49,6 +53,7 @@ class Rollout(RuleBasedStateMachine):
     store: LocalStore
     stable: str
     candidate: str
+    lineage: str
 
     @initialize()
     def start(self):
@@ -84,6 +89,8 @@ class Rollout(RuleBasedStateMachine):
             assert before.hold or before.stable == self.candidate or (went_back and not again)
         else:
             if before.candidate is None:
+                went_back = any("ended" in move.why for move in before.history)
+                assert again or not went_back, "it went back, and nobody asked for it again"
                 self.proofs = 0
                 assert after.candidate.stage == "shadow"
 
@@ -104,7 +111,7 @@ class Rollout(RuleBasedStateMachine):
                 assert self.proofs == len(STEPS) - 1
                 self.swap()
             return
-        about = f"{ended('sha256:' + '0' * 64)}: x" if after.candidate is None else "on"
+        about = f"{ended(self.lineage)}: x" if after.candidate is None else "on"
         try:
             step(self.store, seen, after.candidate, now=self.now, why=about, **self.said)
         except Conflict:
@@ -136,6 +143,7 @@ class Rollout(RuleBasedStateMachine):
         rollback(self.store, self.name, now=self.now, why="by hand", **self.said)
         after = self.channel()
         assert after.candidate is None and after.hold and after.stable == before.stable
+        assert after.history[-1].why.startswith(ended(self.lineage))
 
     @invariant()
     def nobody_sees_more_than_was_proven_nor_longer_than_was_granted(self):
@@ -159,7 +167,8 @@ class Rollout(RuleBasedStateMachine):
 def test_any_order_of_looks_clocks_and_writers(store, first, retrained):
     Rollout.store = store
     Rollout.stable = publish_folders(store, first).release_id
-    Rollout.candidate = publish_folders(store, retrained).release_id
+    candidate = publish_folders(store, retrained)
+    Rollout.candidate, Rollout.lineage = candidate.release_id, candidate.lineage
     run_state_machine_as_test(
         Rollout,
         settings=settings(
@@ -229,6 +238,82 @@ def test_what_went_back_does_not_begin_again_by_itself(store, serving, retrained
     with pytest.raises(Refused, match="went back"):
         begin(store, "production", release.release_id, **again)
     assert begin(store, "production", release.release_id, again=True, **again).candidate
+
+
+class AtOnce(LocalStore):
+    """A writer that has read the channel, and waits there until the other one has, too."""
+
+    def __init__(self, root, meeting):
+        super().__init__(root)
+        self.meeting = meeting
+
+    def read_channel(self, name):
+        found, meeting, self.meeting = super().read_channel(name), self.meeting, None
+        if meeting is not None:
+            meeting.wait(20)
+        return found
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_of_two_rollouts_begun_at_once_one_begins_and_the_other_finds_it(
+    store, serving, retrained, tmp_path, is_same
+):
+    one = publish_folders(store, retrained).release_id
+    other = one
+    if not is_same:
+        other = publish_folders(store, write_folders(tmp_path / "x", lineage=3)).release_id
+    meeting, said = threading.Barrier(2), {}
+    plan = {"steps": STEPS, "baseline": USUAL, "now": NOON}
+
+    def run(who, release_id):
+        with contextlib.suppress(Conflict):
+            place = AtOnce(store.root, meeting)
+            said[who] = begin(place, "production", release_id, salt=who, who=who, **plan)
+
+    both = [threading.Thread(target=run, args=each) for each in (("ann", one), ("bob", other))]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    (winner,) = said
+    channel = store.read_channel("production")
+    assert channel == said[winner] and channel.candidate.salt == winner
+    loser, wanted = ("bob", other) if winner == "ann" else ("ann", one)
+    again = functools.partial(begin, store, "production", wanted, salt=loser, who=loser, **plan)
+    if is_same:
+        assert again() == channel, "its rollout is there, begun by the other"
+    else:
+        with pytest.raises(Refused, match="is rolling out"):
+            again()
+
+
+@pytest.mark.parametrize("to_the_last_lineage", [False, True])
+def test_what_a_person_took_back_does_not_begin_again_by_itself(
+    store, serving, retrained, reindexed, to_the_last_lineage
+):
+    """Neither at once nor after a week of reindexes, which thin the history out."""
+    release = publish_folders(store, retrained)
+    said = {"now": NOON, "who": "test"}
+    plan = {"steps": STEPS, "baseline": USUAL, "salt": "s"} | said
+    if to_the_last_lineage:
+        newer = publish_folders(store, reindexed).release_id
+        promote(store, "production", newer, why="reindex", **said)
+    begin(store, "production", release.release_id, **plan)
+    back = rollback(store, "production", why="rollback: worse", index=to_the_last_lineage, **said)
+    assert back.hold.reason == "rollback: worse", "what a person said, and nothing else"
+    resume(store, "production", reason="fine", **said)
+    with pytest.raises(Refused, match=r"went back \(rollout of .* ended: rollback: worse\)"):
+        begin(store, "production", release.release_id, **plan)
+    seen = store.read_channel("production")
+    history = seen.history
+    for number in range(700):
+        move = replace(history[-1], at=f"{number:06d}", why="reindex")
+        history = thinned((*history, move))
+    later = replace(seen, generation=seen.generation + 1, write_id="a week", history=history)
+    store.compare_and_swap("production", seen, later.signed(None))
+    with pytest.raises(Refused, match="went back"):
+        begin(store, "production", release.release_id, **plan)
+    assert begin(store, "production", release.release_id, again=True, **plan).candidate
 
 
 def test_channels_of_before_keep_their_bytes(store, serving, retrained):

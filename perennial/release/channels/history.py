@@ -4,6 +4,7 @@
 lineage out of it.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -13,6 +14,7 @@ from pydantic import Field
 from perennial.release.manifests.parts import STRICT, Digest, ReleaseId
 
 HISTORY_LIMIT = 200
+_ENDED = re.compile(r"rollout of encoder [0-9a-f]{12} ended\b")
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,16 @@ class Move:
     who: str
     lineage: Digest | None = None
     forced: str | None = None
+
+
+def ended(lineage: str) -> str:
+    """How the history's line of a rollout that went back begins: a reindex changes the release."""
+    return f"rollout of encoder {lineage[7:19]} ended"
+
+
+def ending(why: str, lineage: str | None) -> str:
+    """The line of a move that ended the rollout of this encoder; `why` where it ended none."""
+    return why if lineage is None else f"{ended(lineage)}: {why}"
 
 
 def standing(history: Sequence[Move]) -> tuple[str, ...]:
@@ -51,8 +63,9 @@ def standing(history: Sequence[Move]) -> tuple[str, ...]:
 def thinned(history: Sequence[Move], *, limit: int = HISTORY_LIMIT) -> tuple[Move, ...]:
     """At most `limit` moves; what stable stands on stays, less the releases named no more.
 
-    The oldest move inside a run of one lineage goes first, and only then the oldest of all; what a
-    person forced stays, however long ago, while anything else can go.
+    The oldest move inside a run of one lineage goes first, unless a rollout ended with it, and only
+    then the oldest of all; what a person forced stays, however long ago, while anything else can
+    go.
     """
     kept = tuple(history)
     while len(kept) > limit:
@@ -80,10 +93,16 @@ def restored(history: Sequence[Move], move: Move) -> tuple[Move, ...]:
 
 
 def _by_dispensability(history: Sequence[Move]) -> Iterator[int]:
-    """Every move but the last: first those inside a run of one lineage, each kind oldest first."""
+    """Every move but the last: first those inside a run of one lineage, each kind oldest first.
+
+    That a rollout went back must outlast the reindexes after it, or it begins again by itself.
+    """
     lineages = [move.lineage for move in history]
     inside = [
-        i > 0 and lineages[i] is not None and lineages[i - 1] == lineages[i] == lineages[i + 1]
+        i > 0
+        and lineages[i] is not None
+        and lineages[i - 1] == lineages[i] == lineages[i + 1]
+        and _ENDED.match(history[i].why) is None
         for i in range(len(history) - 1)
     ]
     yield from (i for i, is_inside in enumerate(inside) if is_inside)

@@ -43,8 +43,11 @@ def rollback(
     current = existing_channel(store, channel_name, key=key)
     if to is not None and index:
         raise BadInput("--index finds the release itself; give a release id or --index, not both")
+    rolling = current.candidate and _readable(store, current.candidate.release_id, key=key)
+    gone = rolling.lineage if rolling else None
     if current.candidate is not None and to is None and not index:
-        back = taken_back(current, why=why, by=signed_by(now, who)).signed(key)
+        by = signed_by(now, who)
+        back = taken_back(current, why=why, by=by, candidate_lineage=gone).signed(key)
         store.compare_and_swap(channel_name, current, back)
         return back
     stable = _readable(store, current.stable, key=key)
@@ -77,6 +80,7 @@ def rollback(
                 by=signed_by(now, who),
                 mask=mask if mask is not None and mask.documents else None,
                 history=restored(current.history, _promotion(target)),
+                candidate_lineage=gone if gone != target.lineage else None,
             ).signed(key)
             store.compare_and_swap(channel_name, current, after)
             return after

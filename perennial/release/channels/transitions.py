@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from perennial.errors import BadInput, Refused
 from perennial.release.channels.channel import WRITES_LIMIT, Candidate, Channel, Hold, Mask
-from perennial.release.channels.history import Move, thinned
+from perennial.release.channels.history import Move, ending, thinned
 
 
 @dataclass(frozen=True)
@@ -108,10 +108,12 @@ def rolled_back(
     by: Signed,
     mask: Mask | None = None,
     history: Sequence[Move] | None = None,
+    candidate_lineage: str | None = None,
 ) -> Channel:
     """The channel on an older release, without a candidate and on hold; raises Refused if it is.
 
-    `history`, where given, is the channel's own with a thinned move restored.
+    `history`, where given, is the channel's own with a thinned move restored; `candidate_lineage`
+    is the encoder whose rollout ends with this, which the history remembers.
     """
     if to == channel.stable:
         raise Refused(
@@ -119,7 +121,7 @@ def rolled_back(
         )
     if history is not None:
         channel = replace(channel, history=tuple(history))
-    after = _moved(channel, to, lineage=lineage, why=why, by=by)
+    after = _moved(channel, to, lineage=lineage, why=ending(why, candidate_lineage), by=by)
     return replace(after, candidate=None, hold=Hold(reason=why, since=by.at), mask=mask)
 
 
@@ -146,9 +148,11 @@ def paused(channel: Channel, reason: str, *, by: Signed) -> Channel:
     return replace(after, hold=Hold(reason=reason, since=by.at))
 
 
-def taken_back(channel: Channel, *, why: str, by: Signed) -> Channel:
+def taken_back(
+    channel: Channel, *, why: str, by: Signed, candidate_lineage: str | None = None
+) -> Channel:
     """The channel without its candidate and on hold; stable was never in doubt."""
-    after = _stayed(channel, why=why, by=by)
+    after = _stayed(channel, why=ending(why, candidate_lineage), by=by)
     return replace(after, candidate=None, hold=channel.hold or Hold(reason=why, since=by.at))
 
 

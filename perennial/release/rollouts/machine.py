@@ -66,8 +66,9 @@ def ticked(
 ) -> Tick:
     """What follows from what was `found` at the candidate's step.
 
-    On hold (`held` says why) it may still go back, but not forward. A clock that shows a time
-    before the step began decides nothing: the deadline stands, and the service keeps to it.
+    Harm sends it back whatever else is so. On hold (`held` says why) it may go back, but not
+    forward. By a clock that shows a time before the step began it goes neither forward nor, since
+    no deadline has passed there, back: the service shows such a step to nobody.
     """
     if not candidate.steps or candidate.deadline is None:
         return _end(candidate, found, f"No rollout began {candidate.release_id}: it goes back.")

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from perennial.errors import BadInput, Refused
 from perennial.release.channels.channel import Baseline, Candidate, Channel
+from perennial.release.channels.history import ended
 from perennial.release.channels.moves import existing_channel, read_kept, signed_by
 from perennial.release.channels.transitions import paused, rolling
 from perennial.release.manifests.whole import present
@@ -61,11 +62,6 @@ def begin(
         first = begun(release_id, steps=steps, baseline=baseline, salt=salt, now=now)
         why = f"rollout of {release_id} began: {described(steps[0])}"
         return step(store, seen, first, now=now, why=why, who=who, key=key)
-
-
-def ended(lineage: str) -> str:
-    """How the history's line of a rollout that went back begins: a reindex changes the release."""
-    return f"rollout of encoder {lineage[7:19]} ended"
 
 
 def step(
