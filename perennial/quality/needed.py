@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from math import exp, log, sqrt
 
+import numpy as np
 from scipy import optimize, special
 
-from perennial.quality.sequential import Bet, Side, increments
+from perennial.quality.sequential import Bet, Floats, Side, increments
+from perennial.quality.wins import win_increments
 
 _MOST = 1e12
 
@@ -30,11 +32,27 @@ def sessions_needed(
     steps = increments(side=side, share=share, expected=stable, bets=bets, ratio=ratio)
     chances = [share * candidate, share * (1 - candidate)]
     chances += [(1 - share) * stable, (1 - share) * (1 - stable)]
+    return _soonest(np.array(chances), steps, bets, alpha=alpha, power=power)
+
+
+def wins_needed(
+    *, side: Side, null: float, won: float, bets: Sequence[Bet], alpha: float, power: float
+) -> int | None:
+    """Decided sessions in one list after which the test on the share of wins has ended with the
+    chance `power`, if the candidate wins the share `won`; None where it never gets there."""
+    steps = win_increments(side=side, null=null, bets=bets)
+    return _soonest(np.array([won, 1 - won]), steps, bets, alpha=alpha, power=power)
+
+
+def _soonest(
+    chances: Floats, steps: Floats, bets: Sequence[Bet], *, alpha: float, power: float
+) -> int | None:
+    """Trials until one of the bets alone would end the test, from the (kinds, bets) steps."""
     total = sum(bet.weight for bet in bets)
     found = []
     for column, bet in enumerate(bets):
-        drift = sum(c * float(s) for c, s in zip(chances, steps[:, column], strict=True))
-        square = sum(c * float(s) ** 2 for c, s in zip(chances, steps[:, column], strict=True))
+        drift = float(chances @ steps[:, column])
+        square = float(chances @ steps[:, column] ** 2)
         level = -log(alpha) + log(total / bet.weight)
         if drift > 0:
             found.append(_passage(drift, square - drift**2, level, power))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from perennial.quality.paired import Interval
 from perennial.quality.sequential import Bet, Floats, Side, mixed
@@ -18,11 +19,18 @@ def log_win_evidence(
     A sequential probability ratio test on the sign, ties left out, mixed over the bets (Wald 1945;
     Robbins 1970, "Statistical Methods Related to the Law of the Iterated Logarithm").
     """
-    distance = np.array([bet.distance for bet in bets]).reshape(-1, *[1] * null.ndim)
-    away = np.clip(null + distance if side == "above" else null - distance, 1e-6, 1 - 1e-6)
-    outside = away > null if side == "above" else away < null
-    found = wins * np.log(away / null) + losses * np.log((1 - away) / (1 - null))
-    return mixed(np.where(outside, found, 0.0), bets)
+    won, lost = win_increments(side=side, null=null, bets=bets)
+    return mixed(wins * won + losses * lost, bets)
+
+
+def win_increments(*, side: Side, null: npt.ArrayLike, bets: Sequence[Bet]) -> Floats:
+    """(2, bets, ...) what a won and a lost session add to the log evidence of each bet."""
+    nulls = np.asarray(null, dtype=np.float64)
+    distance = np.array([bet.distance for bet in bets]).reshape(-1, *[1] * nulls.ndim)
+    away = np.clip(nulls + distance if side == "above" else nulls - distance, 1e-6, 1 - 1e-6)
+    outside = away > nulls if side == "above" else away < nulls
+    found = np.stack([np.log(away / nulls), np.log((1 - away) / (1 - nulls))])
+    return np.asarray(np.where(outside, found, 0.0))
 
 
 def wins_interval(

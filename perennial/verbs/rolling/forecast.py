@@ -5,8 +5,9 @@ from typing import Any
 
 from perennial.data.before import Before
 from perennial.params import Canary
-from perennial.quality.needed import sessions_needed
+from perennial.quality.needed import sessions_needed, wins_needed
 from perennial.quality.rollout import bets_for
+from perennial.release.rollouts.machine import Planned
 from perennial.verbs.rolling.steps import planned
 
 _POWER = 0.8
@@ -37,37 +38,8 @@ def forecast(found: Before, section: Canary) -> list[Forecast]:
     for plan in planned(section):
         if plan.stage == "shadow":
             continue
-        if plan.stage == "interleave":
-            # Of interleaved sessions this treats all as decided: ties come on top.
-            stable, scale = 0.5, plan.share
-        else:
-            stable, scale = found.success, 1.0
-        bets = bets_for(margin=plan.margin, design_loss=section.design_loss, success=stable)
-        alpha, split = section.alpha, section.split
-        share = 0.5 if plan.stage == "interleave" else plan.share
-        passing = sessions_needed(
-            side="above",
-            share=share,
-            stable=stable,
-            candidate=stable,
-            bets=bets.above,
-            alpha=alpha * split.advance,
-            power=_POWER,
-            ratio=1 - plan.margin,
-        )
-        stopping = sessions_needed(
-            side="below",
-            share=share,
-            stable=stable,
-            candidate=stable * (1 - section.design_loss),
-            bets=bets.below,
-            alpha=alpha * split.loss,
-            power=_POWER,
-            ratio=1 - min(section.max_loss, plan.margin),
-        )
-        sessions, stop = (
-            None if each is None else round(each / scale) for each in (passing, stopping)
-        )
+        needed = _won if plan.stage == "interleave" else _compared
+        sessions, stop = needed(plan, section, success=found.success)
         days, stop_days = (_days(each, found) for each in (sessions, stop))
         rows.append(
             Forecast(
@@ -85,6 +57,55 @@ def forecast(found: Before, section: Canary) -> list[Forecast]:
             )
         )
     return rows
+
+
+def _compared(plan: Planned, section: Canary, *, success: float) -> tuple[int | None, int | None]:
+    """Sessions to pass and to be stopped where each session has one arm."""
+    bets = bets_for(margin=plan.margin, design_loss=section.design_loss, success=success)
+    common = {"share": plan.share, "stable": success, "power": _POWER}
+    passing = sessions_needed(
+        side="above",
+        candidate=success,
+        bets=bets.above,
+        alpha=section.alpha * section.split.advance,
+        ratio=1 - plan.margin,
+        **common,
+    )
+    stopping = sessions_needed(
+        side="below",
+        candidate=success * (1 - section.design_loss),
+        bets=bets.below,
+        alpha=section.alpha * section.split.loss,
+        ratio=1 - section.max_loss,
+        **common,
+    )
+    return passing, stopping
+
+
+def _won(plan: Planned, section: Canary, *, success: float) -> tuple[int | None, int | None]:
+    """The same where a session sees both in one list: who found nothing is won by nobody."""
+    bets = bets_for(margin=plan.margin, design_loss=section.design_loss, success=0.5)
+    passing = wins_needed(
+        side="above",
+        null=(1 - plan.margin) / 2,
+        won=0.5,
+        bets=bets.above,
+        alpha=section.alpha * section.split.advance,
+        power=_POWER,
+    )
+    stopping = wins_needed(
+        side="below",
+        null=(1 - section.max_loss) / 2,
+        won=(1 - section.design_loss) / 2,
+        bets=bets.below,
+        alpha=section.alpha * section.split.loss,
+        power=_POWER,
+    )
+    decided = plan.share * success
+    return (
+        None if passing is None else round(passing / decided),
+        None if stopping is None else round(stopping / decided),
+    )
 
 
 def forecast_value(found: Before, rows: list[Forecast], *, channel: str) -> dict[str, Any]:
