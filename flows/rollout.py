@@ -11,7 +11,7 @@ from pathlib import Path
 from prefect import flow
 from prefect.logging import get_run_logger
 
-from perennial.errors import BadInput, IntegrityError, PerennialError
+from perennial.errors import IntegrityError, PerennialError
 from perennial.quality.decision import Decision
 from tasks.outcome import as_a_command, concluded
 from tasks.rollout import begun, tick
@@ -31,21 +31,22 @@ def rollout(
     """One look at the channel's rollout: shadow, then the canary's steps, then the swap.
 
     It may be called any number of times, also at once: where the rollout stands is in the channel.
-    With `release` it begins; with `wait` it looks every `poll_seconds` until the rollout ended.
+    With `release` it begins; with `wait` it looks every `poll_seconds` until the rollout ended,
+    also where the store or the tracker is away meanwhile.
     """
     if release is not None and (done := begun(params, channel, release, again=again)) is not None:
         return concluded(done)
+    has_looked = False
     while True:
         try:
             decision = tick(params, channel).decision
-        except (BadInput, IntegrityError):
-            raise
         except (PerennialError, OSError) as error:
-            # The store may be away for a while, and the service keeps the deadline without us.
-            if not wait:
+            # What was there may be away for a while; the service keeps the deadline without us.
+            if not (wait and has_looked) or isinstance(error, IntegrityError):
                 raise
             get_run_logger().warning("looking again: %s", error)
         else:
+            has_looked = True
             over = decision.outcome not in _GOES_ON or decision.reasons[0].endswith("out nothing.")
             if over or not wait:
                 return concluded(decision)

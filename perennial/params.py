@@ -19,6 +19,8 @@ from pydantic import (
     Field,
     Tag,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -347,6 +349,18 @@ class Canary(Section):
     sessions: Annotated[int, Field(ge=2)]
     seed: Seed
 
+
+    @field_validator("max_loss")
+    @classmethod
+    def _below_every_margin(cls, loss: float, known: ValidationInfo) -> float:
+        steps = known.data.get("steps")
+        if steps and loss > steps[-1].margin:
+            raise ValueError(
+                f"above the last step's margin of {steps[-1].margin:g}, what is stopped would "
+                "change from step to step, and alpha would be spent more than once; give it that "
+                "margin at most"
+            )
+        return loss
 
 class Reindex(Section):
     max_removed_share: Share

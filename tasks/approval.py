@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from mlflow import MlflowClient
 
 from perennial.errors import Refused
+from perennial.quality.decision import Decision
 from perennial.report.review_view import approval_of
 from tasks.registry import (
     APPROVED,
@@ -28,7 +29,7 @@ from tasks.registry import (
     version_of_lineage,
 )
 from tasks.tracking import tracker
-from tasks.world import in_words, without_password
+from tasks.world import TrackerAway, in_words, without_password
 
 _NAME, _PASSWORD, _TOKEN = (f"MLFLOW_TRACKING_{part}" for part in ("USERNAME", "PASSWORD", "TOKEN"))
 _PROBE = "/api/2.0/mlflow/registered-models/search?max_results=1"
@@ -80,6 +81,40 @@ def approved_by(uri: str, *, release_id: str, lineage: str) -> str:
 
     Raises Refused where nobody did, or somebody rejected it, and where anybody could.
     """
+    version, answer = _word(uri, release_id=release_id, lineage=lineage)
+    if answer is None:
+        raise Refused(
+            f"gate.review is required, and nobody approved {MODEL} version {version} yet; "
+            f"set its tags {REVIEWER} and {APPROVED} as its page says"
+        )
+    if not answer.approved:
+        raise Refused(
+            f"{answer.reviewer} rejected {MODEL} version {version} ({answer.reason}); "
+            "retrain, or take the tag away"
+        )
+    return answer.reviewer
+
+
+def standing(uri: str, *, release_id: str, lineage: str) -> Decision:
+    """advance while an approval stands; rollback where it was taken back, or a rejection was set:
+    nobody is shown for weeks what nobody stands by. inconclusive where nobody can tell."""
+    try:
+        version, answer = _word(uri, release_id=release_id, lineage=lineage)
+    except (Refused, TrackerAway) as error:
+        return Decision("inconclusive", (f"nobody can tell who approves it: {error}",), ())
+    if answer is None:
+        reason = f"The approval of {MODEL} version {version} was taken back: it goes back"
+        hint = "approve it again, then roll out with --again"
+        return Decision("rollback", (f"{reason}; {hint}.",), ())
+    if not answer.approved:
+        reason = f"{answer.reviewer} rejected {MODEL} version {version}: {answer.reason}."
+        return Decision("rollback", (reason,), ())
+    return Decision("advance", (f"{answer.reviewer} approved it.",), ())
+
+
+def _word(uri: str, *, release_id: str, lineage: str) -> tuple[str, Answer | None]:
+    """The version of the release, or of its encoder, and what a person said of it; raises Refused
+    where it is not registered, or where anybody could say it."""
     check_reviewers(uri)
     with in_words(Path.cwd(), uri):
         client = tracker(uri)
@@ -90,18 +125,8 @@ def approved_by(uri: str, *, release_id: str, lineage: str) -> str:
                 "approve; let python -m flows.retrain register it"
             )
         about = {name: version.tags.get(name, "") for name in ("release_id", "gate")}
-        answer = answer_of_review(client, str(version.version), **about)
-    if answer is None:
-        raise Refused(
-            f"gate.review is required, and nobody approved {MODEL} version {version.version} yet; "
-            f"set its tags {REVIEWER} and {APPROVED} as its page says"
-        )
-    if not answer.approved:
-        raise Refused(
-            f"{answer.reviewer} rejected {MODEL} version {version.version} ({answer.reason}); "
-            "retrain, or take the tag away"
-        )
-    return answer.reviewer
+        number = str(version.version)
+        return number, answer_of_review(client, number, **about)
 
 
 def check_reviewers(uri: str, environment: Mapping[str, str] | None = None) -> None:

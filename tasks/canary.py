@@ -18,13 +18,14 @@ from perennial.release.channels.channel import Baseline, Candidate
 from perennial.release.rollouts.machine import begun, current, ticked
 from perennial.simulation.public import Log, sessions_with_success, simulate_sessions
 from perennial.simulation.searches import release_search, remembering
-from perennial.verbs.rolling.look import judged, strata_in
+from perennial.verbs.rolling.look import judged
 from perennial.verbs.rolling.steps import planned
+from perennial.verbs.rolling.strata import strata_in
 from perennial.verbs.simulate import habits
 from perennial.verbs.source import append_log
 from tasks.artifacts import show_decision
 from tasks.canary_arms import arms_of
-from tasks.releases import both_releases
+from tasks.releases import both_releases, candidate_id
 from tasks.run import Run
 from tasks.seconds import rooms
 from tasks.step import step
@@ -35,20 +36,40 @@ _BATCHES = 15  # days that the people are spread over; the rollout is looked at 
 
 @step("canary")
 def canary(run: Run) -> Decision:
-    """advance, rollback or inconclusive, by the rule of perennial/quality/rollout.py."""
-    truth = run.places.source / "truth.parquet"
-    if truth.exists():
-        with rooms(run.workspace, "canary"):
-            decision, strata = _send_people(run)
-        arms = arms_of(strata, decision, alpha=run.params.canary.alpha)
-        log_metrics(run.places.tracking_uri, run.tracked, {"canary": arms})
-        run.note("canary", "arms", arms)
-    else:
-        reason = f"No canary ran: {truth} is missing, and with it everybody who could be simulated."
-        decision = Decision("advance", (reason,), ())
+    """advance, rollback or inconclusive, by the rule of perennial/quality/rollout.py.
+
+    Where nobody can be simulated real people decide, by a rollout: inconclusive, and how.
+    """
+    decision = decided(run)
     run.note("canary", "decision", decision.to_dict())
     show_decision("canary", decision)
     return decision
+
+
+def decided(run: Run) -> Decision:
+    """The same, before anybody is told."""
+    if not (run.places.source / "truth.parquet").exists():
+        return _people_decide(run)
+    with rooms(run.workspace, "canary"):
+        decision, strata = _send_people(run)
+    arms = arms_of(strata, decision, alpha=run.params.canary.alpha)
+    log_metrics(run.places.tracking_uri, run.tracked, {"canary": arms})
+    run.note("canary", "arms", arms)
+    return decision
+
+
+def _people_decide(run: Run) -> Decision:
+    release_id = candidate_id(run)
+    return Decision(
+        "inconclusive",
+        (
+            f"{release_id} is published and not swapped in: only people can tell now, and none can "
+            "be simulated, since the source has no truth.parquet.",
+            "Show it to those who search, step by step: python -m flows.rollout "
+            f"--channel {run.channel} --release {release_id} --wait",
+        ),
+        (),
+    )
 
 
 def _send_people(run: Run) -> tuple[Decision, list[Stratum]]:

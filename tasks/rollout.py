@@ -1,8 +1,11 @@
 """A rollout's steps in the world: begin it, look at it, swap what is proven."""
 
+import contextlib
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -18,16 +21,17 @@ from perennial.release.rollouts.moves import begin
 from perennial.release.stores.open import open_store
 from perennial.release.stores.store import Store
 from perennial.verbs.replace_champion import replace_champion
-from perennial.verbs.rolling.look import Look, look
+from perennial.verbs.rolling.look import Approving, Look, look
 from perennial.verbs.rolling.steps import baseline, measured, planned
 from perennial.workspace import Places, signing_key
-from tasks.approval import approved_by
+from tasks.approval import approved_by, standing
 from tasks.rollout_shadow import shadowing
 from tasks.rollout_shown import show_look
 from tasks.step import can_pass
 
 WHO = "flow rollout"
 _ATTEMPTS = 5
+T = TypeVar("T")
 
 
 @task(name="begin", cache_policy=NO_CACHE, persist_result=False, retries=2,
@@ -46,18 +50,20 @@ def begun(params: Path, channel: str, release_id: str, *, again: bool = False) -
         return Decision("promote", (f"{channel} serves the encoder of {release_id} already.",), ())
     who = _who(places, loaded, release_id, lineage)
     found = measured(places.source, loaded, channel=channel, now=now)
-    began = begin(
-        store,
-        channel,
-        release_id,
-        steps=planned(loaded.canary),
-        baseline=baseline(found, loaded.canary, channel=channel),
-        salt=secrets.token_hex(16),
-        now=now,
-        who=who,
-        key=key,
-        again=again,
-        say=get_run_logger().info,
+    began = _retried(
+        lambda: begin(
+            store,
+            channel,
+            release_id,
+            steps=planned(loaded.canary),
+            baseline=baseline(found, loaded.canary, channel=channel),
+            salt=secrets.token_hex(16),
+            now=now,
+            who=who,
+            key=key,
+            again=again,
+            say=get_run_logger().info,
+        )
     )
     assert began.candidate is not None
     get_run_logger().info("%s rolls out %s", channel, began.candidate.release_id)
@@ -70,24 +76,23 @@ def tick(params: Path, channel: str) -> Look:
     """One look, carried out; whoever is overtaken by another writer looks again."""
     places, loaded = Places.from_environment(), load_params(params)
     store = open_store(places.store)
-    for attempt in range(_ATTEMPTS):
+
+    def taken() -> Look:
         now = datetime.now(UTC)
-        try:
-            seen = look(
-                store,
-                channel,
-                params=loaded,
-                source=places.source,
-                now=now,
-                who=WHO,
-                key=signing_key(),
-                shadowing=shadowing(store, places, loaded, now=now),
-                clock=lambda: datetime.now(UTC),
-            )
-            break
-        except Conflict:
-            if attempt + 1 == _ATTEMPTS:
-                raise
+        return look(
+            store,
+            channel,
+            params=loaded,
+            source=places.source,
+            now=now,
+            who=WHO,
+            key=signing_key(),
+            shadowing=shadowing(store, places, loaded, now=now),
+            approving=_approving(store, places, loaded),
+            clock=lambda: datetime.now(UTC),
+        )
+
+    seen = _retried(taken)
     decision = seen.decision
     if decision.outcome == "promote":
         decision = _swapped(store, places, loaded, seen)
@@ -95,6 +100,14 @@ def tick(params: Path, channel: str) -> Look:
     looked = Look(decision, seen.strata, seen.channel)
     show_look(looked)
     return looked
+
+
+def _retried(move: Callable[[], T]) -> T:
+    """What `move` gives; another writer may be first, and then it looks at what they left."""
+    for _ in range(_ATTEMPTS - 1):
+        with contextlib.suppress(Conflict):
+            return move()
+    return move()
 
 
 def _swapped(store: Store, places: Places, params: Params, seen: Look) -> Decision:
@@ -127,6 +140,18 @@ def _swapped(store: Store, places: Places, params: Params, seen: Look) -> Decisi
     if replaced.serving is None:
         return Decision("none", replaced.decision.reasons, replaced.decision.evidence)
     return seen.decision
+
+
+def _approving(store: Store, places: Places, params: Params) -> Approving | None:
+    """Asks the registry for a person's word on a candidate; None where none is asked for."""
+    if params.gate.review == "auto":
+        return None
+
+    def approving(release_id: str) -> Decision:
+        lineage = read_kept(store, release_id, key=signing_key()).lineage
+        return standing(places.tracking_uri, release_id=release_id, lineage=lineage)
+
+    return approving
 
 
 def _who(places: Places, params: Params, release_id: str, lineage: str) -> str:

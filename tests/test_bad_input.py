@@ -341,6 +341,10 @@ PARAMS = {
         edit("gate", "rules", {"map": {"min_gain": 0.0, "max_loss": 0.1}}),
         ["gate.rules.map is", "either min_gain or max_loss"],
     ),
+    "a loss that is stopped but may pass": (
+        edit("canary", "max_loss", 0.95),
+        ["canary.max_loss is 0.95", "above the last step's margin of 0.9"],
+    ),
     "NaN": (edit("gate", "min_gain", float("nan")), ["gate.min_gain is nan"]),
     "doubled": (
         lambda text: text.replace("\nsplit:", "\nsplit:\n  salt: one", 1),

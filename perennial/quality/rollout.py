@@ -6,13 +6,16 @@ is biased makes every comparison a lie), then the guardrails, then the loss:
 
     rollback      the shares are not the promised ones; or more slow, failed or empty first answers
                   than allowed are sure; or the upper bound of the ratio of success lies below
-                  1 - max_loss, or 1 - margin where that is more
+                  1 - max_loss
     advance       the lower bound of the ratio lies at or above 1 - margin
     inconclusive  neither yet
 
 The ratio is success per session on the candidate over that on stable. Interleaved sessions have
 the share of sessions won in its place, and (1 - margin) / 2 as the bound. A margin of 0.03 says: a
 candidate that loses 3 % or more of the successful sessions is not let through.
+
+Margins may shrink from step to step, since a wrong advance first happens at one step, by its test
+alone. An alarm may come at any step: so `max_loss` is one for all of them, and above no margin.
 """
 
 from collections.abc import Mapping, Sequence
@@ -90,8 +93,9 @@ def judge_traffic(
     evidence = tuple(check.evidence for check in checks)
     if alarms:
         return Decision("rollback", tuple(check.reason for check in alarms), evidence)
-    # The step's own method decides: interleaving where it is used, sessions elsewhere.
-    decisive = compared[-1]
+    # Interleaving decides where it is the method of the newest step, sessions elsewhere.
+    newest = max(strata, key=lambda each: each.step, default=None)
+    decisive = compared[-1 if newest is not None and newest.stage == "interleave" else 0]
     outcome: Outcome = "advance" if decisive.evidence.holds else "inconclusive"
     return Decision(outcome, tuple(check.reason for check in compared), evidence)
 
@@ -111,7 +115,7 @@ def _success(
         found = log_evidence(cells, side=side, expected=success, bets=which, ratio=ratio)
         return bool(found >= -log(alpha[test]))
 
-    lost = sure("below", 1 - min(max_loss, margin), "loss")
+    lost = sure("below", 1 - max_loss, "loss")
     passed = sure("above", 1 - margin, "advance")
     interval = ratio_interval(
         cells,
@@ -139,7 +143,7 @@ def _won(
         found = log_win_evidence(wins, losses, side=side, null=np.array(share), bets=which)
         return bool(found >= -log(alpha[test]))
 
-    lost = sure("below", (1 - min(max_loss, margin)) / 2, "loss")
+    lost = sure("below", (1 - max_loss) / 2, "loss")
     interval = wins_interval(
         wins,
         losses,

@@ -90,3 +90,14 @@ def test_interleaved_sessions_are_judged_by_what_they_won():
     assert judged(replace(both, wins=15, losses=15)).outcome == "inconclusive"
     decision = judged(replace(both, candidate=replace(seen, began=4_000)))
     assert decision.outcome == "rollback", "the draw is tested there too"
+
+
+def test_what_one_method_showed_proves_nothing_to_the_other():
+    won = day(Arrived(began=5_000), arm(5_000), stage="interleave", wins=1_500, losses=1_500)
+    people = replace(day(arm(200), arm(200)), step=4)
+    assert judged(won).outcome == "advance"
+    assert judged(won, people).outcome == judged(people).outcome == "inconclusive"
+    found = replace(day(arm(10_000), arm(10_000)), step=2)
+    assert judged(found).outcome == "advance"
+    few = replace(won, wins=15, losses=15)
+    assert judged(found, few).outcome == judged(few).outcome == "inconclusive"

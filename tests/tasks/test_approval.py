@@ -22,6 +22,7 @@ from tasks.approval import (
     check_reviewers,
     holds_for,
     is_beyond_loopback,
+    standing,
 )
 from tasks.registry import MODEL, register_version, tag_version
 from tasks.rollout import begun
@@ -121,6 +122,29 @@ def test_a_rollout_begins_with_what_a_person_approved_or_a_reindex_of_it(
     tag_version(client, version, {"rejected": "it lost all German"})
     with pytest.raises(Refused, match=r"Ada rejected .*German"):
         ask()
+
+
+@pytest.mark.slow
+def test_a_rollout_ends_with_the_word_that_was_taken_back_and_holds_where_nobody_can_ask(
+    client, register, tracking_uri
+):
+    release = "rel-a00000000006"
+    about = {"release_id": release, "lineage": "sha256:" + "06" * 32}
+
+    def outcome(uri: str = tracking_uri, **changes: str) -> str:
+        return standing(uri, **about | changes).outcome
+
+    version = register(release)
+    tag_version(client, version, {"reviewer": "Ada", "approved": approval_of(release, GATE)})
+    assert outcome() == "advance"
+    assert outcome(release_id="rel-b00000000006") == "inconclusive", "it is in no registry"
+    assert outcome("https://mlflow.invalid") == "inconclusive", "we have no name there"
+    client.delete_model_version_tag(MODEL, version, "approved")
+    assert outcome() == "rollback"
+    tag_version(client, version, {"approved": approval_of(release, GATE)})
+    assert outcome() == "advance"
+    tag_version(client, version, {"rejected": "it lost all German"})
+    assert outcome() == "rollback"
 
 
 @pytest.mark.slow

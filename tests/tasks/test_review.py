@@ -10,6 +10,8 @@ from perennial.errors import Refused
 from perennial.model.digest import file_digest
 from perennial.quality.decision import Decision
 from perennial.workspace import Places, Workspace
+from tasks.canary import decided
+from tasks.outcome import refusal
 from tasks.review import approver
 from tasks.run import Run
 from tasks.swap import _who
@@ -50,6 +52,15 @@ def test_nobody_is_named_where_nobody_was_asked(make_run):
     run = make_run("auto")
     approve(run)
     assert approver(run) is None and _who(run) == "flow retrain"
+
+
+def test_where_nobody_can_be_simulated_a_retrain_ends_before_the_swap_and_people_decide(make_run):
+    run = make_run("auto")
+    decision = decided(run)
+    assert refusal(decision) is not None, "the flow ends with it"
+    assert decision.outcome == "inconclusive" and "truth.parquet" in decision.reasons[0]
+    _, _, typed = decision.reasons[1].partition("python -m flows.rollout ")
+    assert typed == f"--channel production --release {RELEASE} --wait"
 
 
 def test_without_an_approval_nothing_is_swapped(make_run):

@@ -111,11 +111,11 @@ class Town:
             write_table(rows, self.source / name / f"{tag}.parquet", table=name)
         self.now += timedelta(days=1)
 
-    def look(self, *, shadowing=None) -> Decision:
+    def look(self, *, shadowing=None, approving=None) -> Decision:
         seen = look(
             self.store, "production",
             params=self.params, source=self.source, now=self.now, who="test", key=None,
-            shadowing=shadowing,
+            shadowing=shadowing, approving=approving,
         )  # fmt: skip
         return seen.decision
 
@@ -185,6 +185,30 @@ def test_a_reindex_in_the_middle_loses_no_session(town):
     assert not any(each.holds is False for each in after.evidence), "nothing counts as failed"
 
 
+def test_a_rollout_waits_for_a_word_that_nobody_can_ask_for_and_ends_where_it_is_taken_back(town):
+    town.people(DAILY)
+    away = Decision("inconclusive", ("the registry does not answer.",), ())
+    held = town.look(approving=lambda release_id: away)
+    assert held.outcome == "none" and "the registry does not answer" in held.reasons[0]
+    assert len(town.channel().candidate.steps) == 2, "though it was proven"
+    gone = Decision("rollback", ("Ada took her word back.",), ())
+    assert town.look(approving=lambda release_id: gone).outcome == "rollback"
+    assert town.channel().candidate is None
+    assert town.channel().history[-1].why.endswith("ended: Ada took her word back.")
+
+
+def test_another_method_in_params_is_the_next_rollouts(town):
+    town.params = town.params.model_copy(
+        update={"canary": town.params.canary.model_copy(update={"method": "interleaving"})}
+    )
+    town.people(DAILY)
+    decision = town.look()
+    assert decision.outcome == "advance"
+    assert [step.stage for step in town.channel().candidate.steps] == ["shadow", "canary", "canary"]
+    assert "this rollout began with sessions and keeps it" in decision.reasons[-1]
+    assert planned(town.params.canary)[1].stage == "interleave"
+
+
 def test_without_people_before_nothing_is_laid_out(town):
     section = town.params.canary
     found = measured(town.root / "nowhere", town.params, channel="production", now=NOON)
@@ -201,6 +225,10 @@ def test_the_plan_says_what_each_step_needs(town, monkeypatch, capsys):
     for row in rows:
         assert 500 < row.sessions < 20_000 and row.suffices
         assert row.days == pytest.approx(row.sessions / found.sessions_per_day)
+    interleaved = town.params.canary.model_copy(update={"method": "interleaving"})
+    other = forecast(found, interleaved)[1]  # of half of all people, 60 % decide
+    at_once = (2.05 + 0.84) ** 2 * 0.25 / 0.05**2  # a z-test of 0.5 against 0.45 that looks once
+    assert 1 < other.sessions * 0.5 * found.success / at_once < 1.5
     monkeypatch.chdir(town.root)
     monkeypatch.setenv("PERENNIAL_SOURCE", str(town.source))
     assert main(["rollout", "plan", "--json"]) == 1, "no log of these last days"

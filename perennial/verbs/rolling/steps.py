@@ -6,16 +6,18 @@ from pathlib import Path
 from perennial.data.before import Before, before
 from perennial.errors import Refused
 from perennial.params import Canary, Params
-from perennial.release.channels.channel import Baseline
+from perennial.release.channels.channel import Baseline, Candidate
 from perennial.release.rollouts.machine import Planned
 
 # Success that is nearly never, or nearly always, leaves nothing to bet on.
 _LEAST_SUCCESS, _MOST_SUCCESS = 0.001, 0.995
 
 
-def planned(section: Canary) -> list[Planned]:
-    """Shadow, then every step of the section."""
+def planned(section: Canary, candidate: Candidate | None = None) -> list[Planned]:
+    """Shadow, then every step of the section, by the method that the candidate's rollout began
+    with: what one showed proves nothing to the other, and both together would share no alpha."""
     stage = "interleave" if section.method == "interleaving" else "canary"
+    stage = _begun_with(candidate) or stage
     shadow = Planned("shadow", 0.0, 0.0, section.shadow_min_hours, section.shadow_max_hours)
     return [
         shadow,
@@ -24,6 +26,24 @@ def planned(section: Canary) -> list[Planned]:
             for each in section.steps
         ),
     ]
+
+
+def kept_method(section: Canary, candidate: Candidate) -> str | None:
+    """A sentence where params.yaml asks for another method than the rollout began with."""
+    stage = _begun_with(candidate)
+    began = {"interleave": "interleaving", "canary": "sessions"}.get(stage or "", section.method)
+    if began == section.method:
+        return None
+    return (
+        f"canary.method is {section.method} now; this rollout began with {began} and keeps it, the "
+        "next one will not."
+    )
+
+
+def _begun_with(candidate: Candidate | None) -> str | None:
+    """The stage of the first step in which people saw the candidate; None before."""
+    steps = () if candidate is None else candidate.steps
+    return next((each.stage for each in steps if each.stage != "shadow"), None)
 
 
 def measured(source: Path, params: Params, *, channel: str, now: datetime) -> Before:
