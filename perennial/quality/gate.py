@@ -40,9 +40,12 @@ What may lack, and what follows:
     a health figure  that could not be measured, or no smoke test: inconclusive
 
 Promotion needs all checks at once (an intersection-union test), so that no correction for their
-number is due: an equal candidate passes with a chance of at most (1 - confidence) / 2, a worse one
-with less. Rejection takes one failure; an equal candidate meets it more often than that. Which
-metrics and slices changed is another question, of many answers: comparison.json corrects their p.
+number is due. A candidate at the bound of any one check passes it, and so all of them, with a
+chance of (1 - confidence) / 2, as far as a bootstrap keeps its level (make bench-gate), and a worse
+one with less: so does an equal one where a gain is asked and min_gain is 0. Below 0, or where
+`rules` ask for a margin in its place, an equal candidate is meant to pass. Rejection takes one
+failure of many checks, which a candidate at the bound of several meets more often. Which metrics
+and slices changed is another question, of many answers: comparison.json corrects their p.
 """
 
 from collections.abc import Iterator, Mapping
