@@ -223,6 +223,7 @@ class Index(Section):
     factory: Annotated[str, AfterValidator(_tested_factory)]
     memory_mb: Count
     recall_target: Rate
+    lexical: bool
     reference_queries: Count
     reference_vectors: Count
     batch_size: Count
@@ -364,6 +365,7 @@ class Canary(Section):
 
 class Reindex(Section):
     max_removed_share: Share
+    lexical_first: Annotated[int, Field(ge=0)]
     fanout: Annotated[int, Field(ge=2)]
     max_segments: Count
     max_dead_share: Annotated[float, Field(gt=0, le=1)]

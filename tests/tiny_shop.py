@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import faiss
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +18,10 @@ from perennial.index.build import build_index
 from perennial.index.exact import stored_vectors
 from perennial.index.health import index_health
 from perennial.index.index import Index
+from perennial.index.lexical_postings import count_words
+from perennial.index.lexical_search import LexicalIndex
+from perennial.index.segment import Rows, Segment
+from perennial.index.selection import slice_codes
 from perennial.model.digest import text_digest
 from perennial.model.encoder import load_encoder
 from perennial.params import Params, load_params
@@ -129,6 +134,7 @@ class Shop:
             memory_mb=100,
             probes=self.probes(encoder),
             seed=0,
+            texts=texts,
         )
         return index, vectors
 
@@ -174,6 +180,27 @@ class Shop:
                     found[name] = (digests[row], slices[row], vector.tobytes())
         assert index.live == manifest.catalogue.documents == len(found)
         return found
+
+    def said(self, release_id: str | None = None, *, k: int = 8) -> list[Any]:
+        """What a reader finds by words alone, for some words: (doc_id, score) of each."""
+        release_id = release_id or self.channel().stable
+        folder = self.root / "readers" / release_id
+        manifest = materialise(self.store, release_id, folder)
+        index = Index.open(folder / "index", encoder_digest=manifest.encoder.digest, words=True)
+        assert index.lexical is not None
+        found = index.gathered().lexical.search([f"word{i}" for i in range(WORDS)], k)
+        return list(zip(found.doc_ids.tolist(), found.scores.tolist(), strict=True))
+
+    def said_at_once(self, *, k: int = 8) -> list[Any]:
+        """What `said` should be: the words of the whole catalogue, counted at once."""
+        names = sorted(self.documents)
+        held = count_words([self.documents[name][0] for name in names], names)
+        rows = Rows(faiss.IndexFlatIP(1), pa.array(names, pa.string()), slice_codes(None))
+        whole = Segment(rows, np.zeros(len(names), dtype=bool), ("all",))
+        found = LexicalIndex([whole], [], {"all": held}).search(
+            [f"word{i}" for i in range(WORDS)], k
+        )
+        return list(zip(found.doc_ids.tolist(), found.scores.tolist(), strict=True))
 
     def built_at_once(self, release_id: str | None = None) -> dict[str, Any]:
         """What `held` should say: the same encoder, the whole catalogue, one build."""

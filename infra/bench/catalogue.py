@@ -66,6 +66,11 @@ class Catalogue:
         assert np.array_equal(self.numbers[fresh], written), "what was written, and no other"
         return np.ascontiguousarray(change.vectors[order])
 
+    def texts_of(self, rows: np.ndarray) -> list[str]:
+        """The texts of (m,) rows of `documents`."""
+        numbers = self.numbers[rows]
+        return list(texts(numbers, self.versions[numbers]).to_pylist())
+
     def write(self, path: Path, at: datetime) -> None:
         """The table catalogue, with its texts."""
         numbers = self.numbers

@@ -19,6 +19,8 @@ def own_rows(ours: Side, shape: Shape) -> list[Row]:
     rows = [
         row(f"1 % change of {n}: bytes written, median", more["increment_mb"], "MB",
             against="the whole index", base=more["index_mb"], at_most=0.02, of_ratio=True),
+        row("of the whole index: the words, for BM25", more["words_mb"], "MB",
+            against="the whole index", base=more["index_mb"]),
         row("1 % change: add, write, publish, swap, median", more["increment_s"], "s",
             against="full rebuild and publish, its tuning left out", base=more["rebuild_s"],
             at_most=0.05, of_ratio=True),

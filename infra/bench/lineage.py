@@ -94,6 +94,7 @@ class Lineage:
             memory_mb=4096,
             probes=np.ascontiguousarray(probes),
             seed=self.seed % 2**31,
+            texts=catalogue.texts_of(np.arange(len(documents))),
         )
 
     def publish(self, store: Store, index: Path, catalogue: Catalogue) -> Manifest:
@@ -122,9 +123,16 @@ class Lineage:
         with watched() as comparison:
             changes = compare(base, documents)
         vectors = catalogue.vectors_of(changes.fresh, change)
+        texts = catalogue.texts_of(changes.fresh)
         with watched() as writing:
             grown = write_increment(
-                base, documents, changes, vectors=vectors, fresh=place / "fresh", seed=self.seed
+                base,
+                documents,
+                changes,
+                vectors=vectors,
+                texts=texts,
+                fresh=place / "fresh",
+                seed=self.seed,
             )
             grown = compact_where_due(
                 base,
@@ -193,3 +201,8 @@ def as_tuned(index: Index, like: Index) -> Index:
 def index_bytes(manifest: Manifest) -> int:
     """Bytes of all files of the release's index."""
     return sum(file.bytes for path, file in manifest.files() if path.startswith("index/"))
+
+
+def words_bytes(manifest: Manifest) -> int:
+    """Those of them that answer by words."""
+    return sum(each.lexical.bytes for each in manifest.index.segments if each.lexical)

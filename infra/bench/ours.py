@@ -9,7 +9,7 @@ import numpy as np
 
 from infra.bench.catalogue import Catalogue, texts
 from infra.bench.corpus import Corpus, K
-from infra.bench.lineage import Lineage, Step, as_tuned, compare, index_bytes
+from infra.bench.lineage import Lineage, Step, as_tuned, compare, index_bytes, words_bytes
 from infra.bench.measured import Cost, Side, latencies_ms, measured, watched
 from perennial.data.catalogue import read_documents
 from perennial.index.health import index_health
@@ -35,6 +35,7 @@ def run(corpus: Corpus, folder: Path, *, factory: str, recall_target: float, tra
     side.factory = lineage.served.index.factory
     side.more["nprobe"] = lineage.served.index.settings.get("nprobe", 0)
     side.more["index_mb"] = index_bytes(lineage.served.manifest) / 1e6
+    side.more["words_mb"] = words_bytes(lineage.served.manifest) / 1e6
     side.recall[0] = side.fresh_recall[0] = recall_of(lineage.served.index, corpus, 0)
     queries = np.ascontiguousarray(corpus.queries)
     side.before_ms = latencies_ms(lambda query: lineage.served.index.search(query, K), queries)

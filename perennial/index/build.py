@@ -11,6 +11,7 @@ from perennial.index.codes import encoded
 from perennial.index.description import segment_row, write_description
 from perennial.index.factory import AUTO, Factory, choose, parse
 from perennial.index.index import Index
+from perennial.index.lexical_file import write_words
 from perennial.index.segment import write_segment
 from perennial.index.template import fingerprint, train_template, write_template
 from perennial.index.tune import tune
@@ -32,11 +33,13 @@ def build_index(
     memory_mb: int,
     probes: np.ndarray,
     seed: int,
+    texts: Sequence[str] | None = None,
 ) -> Index:
     """(n, d) unit rows and their ids to an index folder; same input, same bytes.
 
     `factory` is "auto" or a tested name; where there are too few rows for it, the index is Flat and
-    says so. nprobe or efSearch is tuned on `probes` (p, d), without any on some of the rows.
+    says so. nprobe or efSearch is tuned on `probes` (p, d), without any on some of the rows. With
+    the documents' `texts` it answers by their words, too.
     """
     check_finite(vectors, doc_ids)
     rows, dimension = vectors.shape
@@ -63,11 +66,12 @@ def build_index(
         slices=slices,
         template=None if template is None else fingerprint(template),
     )
+    lexical = write_words(directory, name=_SEGMENT, texts=texts, doc_ids=doc_ids)
     described = {
         "encoder_digest": encoder_digest,
         "dimension": dimension,
         "factory": kind.name,
-        "segments": [segment_row(_SEGMENT, rows=rows)],
+        "segments": [segment_row(_SEGMENT, rows=rows, lexical=lexical)],
         "quantizer": quantizer,
     }
     write_description(directory, search={}, **described)

@@ -12,9 +12,11 @@ import pyarrow.parquet as pq
 
 from perennial.errors import BadInput
 from perennial.index.codes import encoded
-from perennial.index.description import segment_row
+from perennial.index.description import is_lexical, segment_row
 from perennial.index.exact import flat_vectors
 from perennial.index.factory import parse
+from perennial.index.lexical_file import SUFFIX, read_postings, write_postings
+from perennial.index.lexical_postings import merged as merged_postings
 from perennial.index.lists import merge_lists
 from perennial.index.segment import Segment, read_dead, read_rows, write_segment
 from perennial.index.template import empty_like, fingerprint
@@ -77,7 +79,8 @@ def compact(
     index.json, in their order; its own row of index.json.
 
     Documents `without` are physically left out. Lists are merged as they are; a graph or a scan is
-    rebuilt from the stored vectors. Same input, same bytes.
+    rebuilt from the stored vectors; postings are merged where all sources have them. Same input,
+    same bytes.
     """
     del seed
     shared = None if template is None else (template, fingerprint(template))
@@ -108,7 +111,15 @@ def compact(
         slices=table["slice"].combine_chunks(),
         template=shared[1] if shared else None,
     )
-    return segment_row(name, rows=len(table))
+    lexical = None
+    if is_lexical(segments):
+        held = [
+            read_postings(directory / row["lexical"], rows=len(rows))
+            for row, rows in zip(segments, alive, strict=True)
+        ]
+        lexical = f"{name}{SUFFIX}"
+        write_postings(to / lexical, merged_postings(list(zip(held, alive, strict=True))))
+    return segment_row(name, rows=len(table), lexical=lexical)
 
 
 def _read(

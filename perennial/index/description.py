@@ -42,9 +42,12 @@ def write_description(
     search: Mapping[str, int],
     segments: Sequence[Mapping[str, Any]],
     quantizer: str | None = None,
+    waiting: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Write index.json; `search` is {"nprobe": n}, {"ef": n} or {}, `quantizer` a file's name."""
-    description = {
+    """Write index.json; `search` is {"nprobe": n}, {"ef": n} or {}, `quantizer` a file's name;
+    `waiting` are segments without vectors, {"ids", "lexical", "rows"}, and not mentioned without
+    any."""
+    description: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "encoder": encoder_digest,
         "dimension": dimension,
@@ -55,16 +58,27 @@ def write_description(
         "quantizer": quantizer,
         "segments": [dict(row) for row in segments],
     }
+    if waiting:
+        description["waiting"] = [dict(row) for row in waiting]
     text = json.dumps(description, indent=2, sort_keys=True) + "\n"
     (directory / "index.json").write_text(text, encoding="utf-8")
 
 
-def segment_row(name: str, *, rows: int, dead: int = 0) -> dict[str, Any]:
-    """A segment's row of index.json, without tombstones unless `dead` rows have them."""
-    return {
+def segment_row(
+    name: str, *, rows: int, dead: int = 0, lexical: str | None = None
+) -> dict[str, Any]:
+    """A segment's row of index.json, without tombstones unless `dead` rows have them; `lexical` is
+    the name of its postings' file, which the row does not mention where there is none."""
+    row = {
         "vectors": f"{name}.faiss",
         "ids": f"{name}.parquet",
         "tombstones": f"{name}.tombstones.npy" if dead else None,
         "rows": rows,
         "live": rows - dead,
     }
+    return row if lexical is None else row | {"lexical": lexical}
+
+
+def is_lexical(segments: Sequence[Mapping[str, Any]]) -> bool:
+    """True where every segment has postings: an index answers by words wholly or not at all."""
+    return all(row.get("lexical") is not None for row in segments)

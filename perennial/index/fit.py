@@ -8,7 +8,8 @@ import faiss
 import pyarrow.parquet as pq
 
 from perennial.errors import IntegrityError
-from perennial.index.segment import damaged
+from perennial.index.lexical_file import check_postings
+from perennial.index.segment import damaged, read_names
 
 
 def check_segment_files(
@@ -44,6 +45,21 @@ def check_segment_files(
             raise IntegrityError(
                 f"{name} holds {index.ntotal} vectors, {row['ids']} names {named} documents and "
                 f"index.json says {row['rows']}; build it again"
+            )
+
+
+def check_words(directory: Path, about: Mapping[str, Any]) -> None:
+    """Raise IntegrityError where the postings of an index.json are not those of the documents; of
+    those that lie in the folder every number is read."""
+    for row in (*about["segments"], *about.get("waiting", ())):
+        if row.get("lexical") is None or not (directory / row["lexical"]).is_file():
+            continue
+        doc_ids, _, _ = read_names(directory / row["ids"])
+        check_postings(directory / row["lexical"], doc_ids=doc_ids.to_pylist())
+        if len(doc_ids) != row["rows"]:
+            raise IntegrityError(
+                f"{row['ids']} names {len(doc_ids)} documents, its index.json says {row['rows']}; "
+                "build it again"
             )
 
 

@@ -11,6 +11,7 @@ from perennial.index.build import check_finite
 from perennial.index.codes import encoded
 from perennial.index.description import segment_row
 from perennial.index.factory import parse
+from perennial.index.lexical_file import write_words
 from perennial.index.segment import write_segment
 from perennial.index.template import fingerprint
 
@@ -26,11 +27,13 @@ def add_segment(
     text_digests: Sequence[str],
     slices: Sequence[str | None] | None,
     seed: int,
+    texts: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Write one segment of (n, d) unit rows, encoded as its lineage is; its row of index.json.
 
     `factory` is the index's own, `template` its quantizer: nothing is trained here, so that `seed`
-    decides nothing yet. A small segment of a graph's lineage is Flat until a compaction.
+    decides nothing yet. A small segment of a graph's lineage is Flat until a compaction. With the
+    documents' `texts` it answers by their words, too: give them where its lineage does.
     """
     del seed
     check_finite(vectors, doc_ids)
@@ -44,7 +47,8 @@ def add_segment(
         slices=slices,
         template=fingerprint(template) if template is not None and kind.kind == "IVF" else None,
     )
-    return segment_row(name, rows=len(doc_ids))
+    lexical = write_words(to, name=name, texts=texts, doc_ids=doc_ids)
+    return segment_row(name, rows=len(doc_ids), lexical=lexical)
 
 
 def write_tombstones(to: Path, *, segment: str, rows: np.ndarray | Sequence[int]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import faiss
@@ -12,7 +13,9 @@ import pyarrow.compute as pc
 from perennial.errors import BadInput, EncoderMismatch
 from perennial.index.description import read_description
 from perennial.index.gather import gather
-from perennial.index.opening import open_segments
+from perennial.index.lexical_postings import Postings
+from perennial.index.lexical_search import LexicalIndex
+from perennial.index.opening import open_segments, open_words
 from perennial.index.search import Effort, Found, search_segments
 from perennial.index.segment import Rows, Segment
 from perennial.index.template import read_template
@@ -25,7 +28,8 @@ class Index:
     """Searches all segments and merges their answers; immutable, for any number of threads.
 
     `settings` is {"nprobe": n}, {"ef": n} or {}; `template` is the lineage's trained quantizer
-    (None where it has none); `segments` stand in the order of index.json.
+    (None where it has none); `segments` stand in the order of index.json. `postings` are the words
+    of its segments, of those too that are `waiting` for their vectors; None where it has none.
     """
 
     encoder_digest: str
@@ -34,6 +38,8 @@ class Index:
     settings: Mapping[str, int]
     segments: tuple[Segment, ...]
     template: faiss.IndexIVF | None = None
+    postings: Mapping[str, Postings] | None = None
+    waiting: tuple[Segment, ...] = ()
 
     @classmethod
     def open(
@@ -43,12 +49,13 @@ class Index:
         encoder_digest: str,
         mmap: bool = False,
         loaded: Mapping[tuple[str, ...], Rows] | None = None,
+        words: bool = False,
     ) -> "Index":
         """The index of a folder; raises EncoderMismatch where another encoder made it.
 
         `mmap` leaves vectors on the disk until they are searched. `loaded` names the vectors files
         whose rows, of the very same bytes, are in memory already, one's or several's laid together:
-        they are shared, not read.
+        they are shared, not read. With `words` it answers by words too, where it can.
         """
         description = read_description(directory)
         if description["encoder"] != encoder_digest:
@@ -69,6 +76,9 @@ class Index:
             loaded=loaded or {},
             mmap=mmap,
         )
+        postings, waiting = (
+            open_words(directory, description, dimension=dimension) if words else (None, ())
+        )
         return cls(
             encoder_digest=encoder_digest,
             dimension=dimension,
@@ -76,12 +86,26 @@ class Index:
             settings=dict(description["search"]),
             segments=segments,
             template=template[0] if template else None,
+            postings=postings,
+            waiting=waiting,
         )
 
     @property
     def live(self) -> int:
         """Documents that a search can find."""
         return sum(segment.live for segment in self.segments)
+
+    @property
+    def findable(self) -> int:
+        """The same with those that only their words can find."""
+        return self.live + sum(segment.live for segment in self.waiting)
+
+    @cached_property
+    def lexical(self) -> LexicalIndex | None:
+        """BM25 over the same living rows, None where the index has no words."""
+        if self.postings is None:
+            return None
+        return LexicalIndex(self.segments, self.waiting, self.postings)
 
     def doc_ids(self) -> list[str]:
         """Every live doc_id, segment by segment."""
@@ -91,10 +115,11 @@ class Index:
         """The same rows with those documents dead; unknown ids hide nothing."""
         hidden = pa.array(sorted(doc_ids), pa.string())
         segments = []
-        for segment in self.segments:
+        for segment in (*self.segments, *self.waiting):
             named = pc.is_in(segment.rows.doc_ids, hidden).to_numpy(zero_copy_only=False)
             segments.append(replace(segment, dead=segment.dead | named))
-        return replace(self, segments=tuple(segments))
+        own = len(self.segments)
+        return replace(self, segments=tuple(segments[:own]), waiting=tuple(segments[own:]))
 
     def gathered(self) -> "Index":
         """The same answers from fewer segments: small ones laid together in memory."""

@@ -8,7 +8,18 @@ import faiss
 import numpy as np
 
 from perennial.errors import IntegrityError
-from perennial.index.segment import Rows, Segment, check_template, read_dead, read_rows
+from perennial.index.description import is_lexical
+from perennial.index.lexical_file import read_postings
+from perennial.index.lexical_postings import Postings
+from perennial.index.segment import (
+    Rows,
+    Segment,
+    check_template,
+    damaged,
+    read_dead,
+    read_names,
+    read_rows,
+)
 
 
 def open_segments(
@@ -43,6 +54,29 @@ def open_segments(
         segments.append(_described(directory, parts, rows, dimension=dimension, template=template))
         start += len(together)
     return tuple(segments)
+
+
+def open_words(
+    directory: Path, described: Mapping[str, Any], *, dimension: int
+) -> tuple[dict[str, Postings] | None, tuple[Segment, ...]]:
+    """Of an index.json the postings of all segments by their vectors' files, None where it has
+    none, and the segments that have no vectors yet. Raises IntegrityError."""
+    if not is_lexical(described["segments"]):
+        return None, ()
+    postings = {
+        row["vectors"]: read_postings(directory / row["lexical"], rows=row["rows"])
+        for row in described["segments"]
+    }
+    waiting = []
+    for row in described.get("waiting", []):
+        try:
+            doc_ids, slices, _ = read_names(directory / row["ids"])
+        except (OSError, KeyError, ValueError) as error:
+            raise damaged(directory, row["ids"], error) from error
+        postings[row["ids"]] = read_postings(directory / row["lexical"], rows=len(doc_ids))
+        rows = Rows(faiss.IndexFlatIP(dimension), doc_ids, slices)
+        waiting.append(Segment(rows, np.zeros(len(doc_ids), dtype=bool), (row["ids"],)))
+    return postings, tuple(waiting)
 
 
 def _described(

@@ -73,6 +73,18 @@ def write_segment(
     """
     directory.mkdir(parents=True, exist_ok=True)
     write_index(contained(vectors), directory / f"{name}.faiss")
+    table = names_table(doc_ids, text_digests, slices)
+    if template is not None:
+        table = table.replace_schema_metadata({_QUANTIZER: template.encode()})
+    write_names(directory / f"{name}.parquet", table)
+
+
+def names_table(
+    doc_ids: Sequence[str] | pa.Array,
+    text_digests: Sequence[str] | pa.Array,
+    slices: Sequence[str | None] | pa.Array | None,
+) -> pa.Table:
+    """(doc_id, text_digest, slice), as an ids file has them."""
     columns = {
         "doc_id": pa.array(doc_ids, pa.string()),
         "text_digest": pa.array(text_digests, pa.string()),
@@ -80,13 +92,13 @@ def write_segment(
         if slices is None
         else pa.array(slices, pa.string()),
     }
-    table = pa.table(columns)
-    if template is not None:
-        table = table.replace_schema_metadata({_QUANTIZER: template.encode()})
+    return pa.table(columns)
+
+
+def write_names(path: Path, table: pa.Table) -> None:
+    """Write an ids file."""
     # Random digests halve under zstd; a dictionary of values that never repeat costs twice.
-    pq.write_table(
-        table, directory / f"{name}.parquet", compression="zstd", use_dictionary=["slice"]
-    )
+    pq.write_table(table, path, compression="zstd", use_dictionary=["slice"])
 
 
 def read_rows(
@@ -101,13 +113,7 @@ def read_rows(
     try:
         flags = faiss.IO_FLAG_MMAP_IFC if mmap else 0
         index = faiss.read_index(str(directory / vectors), flags)
-        # pq.read_table and to_numpy would import pandas, a third of a second of every search.
-        with pq.ParquetFile(directory / ids) as stream:
-            made_by = (stream.schema_arrow.metadata or {}).get(_QUANTIZER)
-            has_slice = "slice" in stream.schema_arrow.names
-            table = stream.read(columns=["doc_id", *(["slice"] if has_slice else [])])
-        doc_ids = table["doc_id"].combine_chunks()
-        slices = slice_codes(table["slice"] if has_slice else None)
+        doc_ids, slices, made_by = read_names(directory / ids)
     except (RuntimeError, OSError, KeyError, ValueError) as error:
         raise damaged(directory, vectors, error) from error
     if index.ntotal != len(doc_ids):
@@ -121,6 +127,18 @@ def read_rows(
         return Rows(index, doc_ids, slices, coarse=coarse)
     shared = unpacked(index, template[0], what=vectors)
     return Rows(shared, doc_ids, slices, template, template[0].quantizer, box=index)
+
+
+def read_names(ids: Path) -> tuple[pa.Array, SliceCodes, bytes | None]:
+    """The doc_ids and slices of an ids file, and the quantizer that it names; raises what pyarrow
+    does."""
+    # pq.read_table and to_numpy would import pandas, a third of a second of every search.
+    with pq.ParquetFile(ids) as stream:
+        made_by = (stream.schema_arrow.metadata or {}).get(_QUANTIZER)
+        has_slice = "slice" in stream.schema_arrow.names
+        table = stream.read(columns=["doc_id", *(["slice"] if has_slice else [])])
+    slices = slice_codes(table["slice"] if has_slice else None)
+    return table["doc_id"].combine_chunks(), slices, made_by
 
 
 def check_template(

@@ -101,6 +101,7 @@ def index_catalogue(
         memory_mb=section.memory_mb,
         probes=probes,
         seed=section.seed,
+        texts=texts if section.lexical else None,
     )
     health = index_health(
         index, vectors=embedded, doc_ids=doc_ids, probes=probes, seed=section.seed

@@ -150,7 +150,8 @@ def _rewrite(
         continues=parent,
         created_at=parse_utc(manifest.created_at),  # it takes the place of the old one
     )
-    live = sum(each.live for each in successor.manifest.index.segments)
+    index = successor.manifest.index
+    live = sum(each.live for each in index.segments) + sum(each.rows for each in index.waiting)
     about = replace(successor.manifest.catalogue, documents=live)
     successor = replace(successor, manifest=replace(successor.manifest, catalogue=about).named())
     published = publish_described(store, successor, key=key, say=say)

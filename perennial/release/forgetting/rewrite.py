@@ -19,13 +19,15 @@ from perennial.index.description import segment_row
 from perennial.index.exact import stored_vectors
 from perennial.index.factory import parse
 from perennial.index.increment import write_tombstones
-from perennial.index.segment import Segment, write_segment
+from perennial.index.lexical_file import SUFFIX, read_postings, write_postings
+from perennial.index.lexical_postings import merged
+from perennial.index.segment import Segment, write_names, write_segment
 from perennial.index.template import fingerprint, train_template, write_template
 from perennial.release.forgetting.sources import Sources
 from perennial.release.manifests.documents import segment_rows
 from perennial.release.manifests.folder import index_json
 from perennial.release.manifests.manifest import Manifest
-from perennial.release.manifests.parts import SegmentPart
+from perennial.release.manifests.parts import SegmentPart, WaitingPart
 
 _QUANTIZER_SEED = 5
 # How near a decoded vector is to the one that a centroid may be; a false alarm costs a training.
@@ -48,6 +50,7 @@ class Rewriter:
         to.mkdir(parents=True)
         about = json.loads(index_json(manifest))
         hidden = [int(self.sources.hidden(each).sum()) for each in manifest.index.segments]
+        waiting = [int(self.sources.hidden(each).sum()) for each in manifest.index.waiting]
         if hidden == [each.rows for each in manifest.index.segments]:
             raise Refused(
                 f"{manifest.release_id} holds no other document; remove the whole release instead: "
@@ -59,8 +62,13 @@ class Rewriter:
             pairs = zip(about["segments"], manifest.index.segments, strict=True)
             rows = [self._without(row, segment, manifest, to) for row, segment in pairs]
             about["segments"] = [row for row in rows if row["rows"]]
+        if sum(waiting):
+            rest = [self._words_without(each, to) for each in manifest.index.waiting]
+            about["waiting"] = [row for row in rest if row["rows"]]
+            if not about["waiting"]:
+                del about["waiting"]
         (to / "index.json").write_text(json.dumps(about, indent=2, sort_keys=True) + "\n")
-        return sum(hidden)
+        return sum(hidden) + sum(waiting)
 
     def _without(
         self, row: dict[str, Any], segment: SegmentPart, manifest: Manifest, to: Path
@@ -82,13 +90,25 @@ class Rewriter:
                 without=self.sources.doc_ids,
             )
         new = dict(self.rewritten[place])
-        for name in ("vectors", "ids"):
-            (to / new[name]).hardlink_to(place / new[name])
+        for name in ("vectors", "ids", "lexical"):
+            if name in new:
+                (to / new[name]).hardlink_to(place / new[name])
         dead = self.sources.dead(segment)[~hidden]
         if dead.any():
             new["tombstones"] = write_tombstones(to, segment=stem, rows=np.flatnonzero(dead))
             new["live"] = new["rows"] - int(dead.sum())
         return new
+
+    def _words_without(self, waiting: WaitingPart, to: Path) -> dict[str, Any]:
+        """What waits for its vectors, less the documents; its row of index.json."""
+        kept, files = ~self.sources.hidden(waiting), self.sources.words(waiting)
+        row = {"ids": waiting.ids.path, "lexical": waiting.lexical.path, "rows": int(kept.sum())}
+        if row["rows"] and not kept.all():
+            table = segment_rows(self.sources.store, waiting).filter(pa.array(kept))
+            write_names(to / waiting.ids.path, table)
+            held = read_postings(files / waiting.lexical.path, rows=len(kept))
+            write_postings(to / waiting.lexical.path, merged([(held, kept)]))
+        return row
 
     def _must_train(self, manifest: Manifest) -> bool:
         """True where a centroid is one of the vectors, or an old segment has its own quantizer."""
@@ -107,7 +127,7 @@ class Rewriter:
 
     def _train_again(self, manifest: Manifest, about: dict[str, Any], to: Path) -> None:
         """One segment of all living rows but the documents', with a quantizer of their own."""
-        numbered, ids = [], []
+        numbered, ids, words = [], [], []
         for segment in manifest.index.segments:
             dead = self.sources.hidden(segment) | self.sources.dead(segment)
             parts = list(stored_vectors(Segment(self.sources.rows(manifest, segment), dead)))
@@ -115,6 +135,9 @@ class Rewriter:
             numbered.append(np.array(np.concatenate([part for _, part in parts])[order]))
             table = segment_rows(self.sources.store, segment)
             ids.append(table.filter(pa.array(~dead)))
+            if segment.lexical is not None:
+                path = self.sources.files(segment) / segment.lexical.path
+                words.append((read_postings(path, rows=segment.rows), ~dead))
         vectors, table = np.concatenate(numbered), pa.concat_tables(ids)
         kind = parse(manifest.index.factory, dimension=vectors.shape[1])
         if len(vectors) < kind.least_rows:
@@ -131,6 +154,10 @@ class Rewriter:
             slices=table["slice"].combine_chunks(),
             template=None if template is None else fingerprint(template),
         )
+        lexical = None
+        if words:
+            lexical = f"segment-0000{SUFFIX}"
+            write_postings(to / lexical, merged(words))
         about["factory"] = kind.name
         about["quantizer"] = None if template is None else write_template(to, template)
-        about["segments"] = [segment_row("segment-0000", rows=len(vectors))]
+        about["segments"] = [segment_row("segment-0000", rows=len(vectors), lexical=lexical)]

@@ -56,7 +56,10 @@ def seek(sources: Sources, manifests: Sequence[Manifest]) -> Sought:
         old=(*holding, *carrying),
         traces=Traces(tuple(sources.doc_ids), alone),
         vectors=vectors,
-        text_digests=frozenset[str]().union(*(each.text_digests for _, each in found)),
+        text_digests=frozenset[str]().union(
+            *(each.text_digests for _, each in found),
+            *(sources.waiting_digests(manifest) for manifest in holding),
+        ),
     )
 
 

@@ -16,7 +16,7 @@ from perennial.index.segment import Rows, Segment, read_rows
 from perennial.index.template import read_template
 from perennial.release.manifests.documents import dead_rows, segment_rows
 from perennial.release.manifests.manifest import Manifest
-from perennial.release.manifests.parts import SegmentPart
+from perennial.release.manifests.parts import SegmentPart, StoredFile, WaitingPart
 from perennial.release.stores.store import Store
 
 _LEAST_CODE_BYTES = 16  # shorter codes are found by chance
@@ -45,9 +45,12 @@ class Sources:
 
     def holds(self, manifest: Manifest) -> bool:
         """True where a segment of the release has a row of the documents, living or dead."""
-        return any(self.hidden(each).any() for each in manifest.index.segments)
+        index = manifest.index
+        return any(self.hidden(each).any() for each in index.segments) or any(
+            self.hidden(each).any() for each in index.waiting
+        )
 
-    def hidden(self, segment: SegmentPart) -> np.ndarray:
+    def hidden(self, segment: SegmentPart | WaitingPart) -> np.ndarray:
         """(rows,) bool: which are of the documents."""
         key = segment.ids.digest
         if key not in self._hidden:
@@ -89,6 +92,14 @@ class Sources:
             self._found[files] = Found(digests, vectors, stored)
         return self._found[files]
 
+    def waiting_digests(self, manifest: Manifest) -> frozenset[str]:
+        """The text digests of the documents that have no vectors yet."""
+        tables = [
+            segment_rows(self.store, each).filter(pa.array(self.hidden(each)))
+            for each in manifest.index.waiting
+        ]
+        return frozenset(digest for table in tables for digest in table["text_digest"].to_pylist())
+
     def rows(self, manifest: Manifest, segment: SegmentPart) -> Rows:
         """The rows of a segment, read with the quantizer of the release."""
         return read_rows(
@@ -100,12 +111,20 @@ class Sources:
         )
 
     def files(self, segment: SegmentPart) -> Path:
-        """A folder with the segment's two files."""
-        name = f"{segment.vectors.digest[7:23]}-{segment.ids.digest[7:23]}"
-        for file in (segment.vectors, segment.ids):
-            if not (self.folder / name / file.path).exists():
-                self.store.fetch(file.digest, self.folder / name / file.path)
-        return self.folder / name
+        """A folder with the segment's files, its tombstones apart."""
+        return self._fetched(segment.vectors, segment.ids, segment.lexical)
+
+    def words(self, waiting: WaitingPart) -> Path:
+        """A folder with the two files of documents that have no vectors yet."""
+        return self._fetched(waiting.ids, waiting.lexical)
+
+    def _fetched(self, *files: StoredFile | None) -> Path:
+        there = [file for file in files if file is not None]
+        folder = self.folder / "-".join(file.digest[7:23] for file in there)
+        for file in there:
+            if not (folder / file.path).exists():
+                self.store.fetch(file.digest, folder / file.path)
+        return folder
 
     def template(self, manifest: Manifest) -> tuple[faiss.IndexIVF, str] | None:
         """The quantizer that the segments of the release share, with its fingerprint."""

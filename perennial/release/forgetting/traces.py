@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from perennial.index.lexical_file import MAGIC
+from perennial.index.lexical_words import name_hashes
 from perennial.release.stores.store import Progress, Store, silent
 
 _PART_OF_A_NAME = rb"[A-Za-z0-9_.\-]"
@@ -21,7 +23,8 @@ _LEAST_NAME_BYTES = 6  # shorter ids stand in any binary file by chance
 
 @dataclass(frozen=True)
 class Traces:
-    """The ids of the documents, and their vectors as the bytes that an index stores."""
+    """The ids of the documents, and their vectors as the bytes that an index stores; postings name
+    documents by hashes of the ids."""
 
     doc_ids: tuple[str, ...]
     vectors: frozenset[bytes]
@@ -36,6 +39,7 @@ class Traces:
         around = (rb"(?<!" + _PART_OF_A_NAME + rb")(?:", rb")(?!" + _PART_OF_A_NAME + rb")")
         anywhere = re.compile(around[0] + b"|".join(map(re.escape, names)) + around[1])
         hidden = pa.array(self.doc_ids, pa.string())
+        hashes = [each.tobytes() for each in name_hashes(list(self.doc_ids))]
 
         def find(path: Path) -> list[str]:
             if not path.stat().st_size:
@@ -44,7 +48,9 @@ class Traces:
                 data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
             with data:
                 found = []
-                if data[:1] == b"{":
+                if data[: len(MAGIC)] == MAGIC:
+                    is_named = any(data.find(each) >= 0 for each in hashes)
+                elif data[:1] == b"{":
                     is_named = any(data.find(each) >= 0 for each in quoted)
                 else:
                     is_named = bool(names) and anywhere.search(data) is not None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from perennial.errors import BadInput, EncoderMismatch, IntegrityError
+from perennial.index.fit import check_words
 from perennial.index.index import Index
 from perennial.model.digest import directory_digest
 from perennial.model.encoder import load_encoder
@@ -71,6 +72,7 @@ def describe(
     check_dimension(encoder, about["dimension"])
     try:
         Index.open(index, encoder_digest=digest, mmap=True)
+        check_words(index, about)
     except EncoderMismatch:
         raise
     except IntegrityError as error:

@@ -16,6 +16,7 @@ from perennial.release.manifests.parts import (
     ReferencesPart,
     SegmentPart,
     StoredFile,
+    WaitingPart,
 )
 
 
@@ -44,8 +45,15 @@ def index_part(about: Mapping[str, Any], stored_as: Callable[[str], StoredFile])
                 tombstones=stored_as(row["tombstones"]) if row["tombstones"] else None,
                 rows=row["rows"],
                 live=row["live"],
+                lexical=stored_as(row["lexical"]) if row.get("lexical") else None,
             )
             for row in about["segments"]
+        ),
+        waiting=tuple(
+            WaitingPart(
+                ids=stored_as(row["ids"]), lexical=stored_as(row["lexical"]), rows=row["rows"]
+            )
+            for row in about.get("waiting", ())
         ),
     )
 

@@ -19,6 +19,10 @@ _WORTH_BYTES = 16 << 20  # below, starting threads costs the queries more than t
 def index_json(manifest: Manifest) -> bytes:
     """The bytes of index/index.json, which the manifest holds in its own words."""
     index = manifest.index
+    waiting = [
+        {"ids": each.ids.path, "lexical": each.lexical.path, "rows": each.rows}
+        for each in index.waiting
+    ]
     return canonical_json(
         {
             "format_version": FORMAT_VERSION,
@@ -37,9 +41,11 @@ def index_json(manifest: Manifest) -> bytes:
                     "rows": segment.rows,
                     "live": segment.live,
                 }
+                | ({"lexical": segment.lexical.path} if segment.lexical else {})
                 for segment in index.segments
             ],
         }
+        | ({"waiting": waiting} if waiting else {})
     )
 
 

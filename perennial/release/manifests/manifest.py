@@ -72,9 +72,12 @@ class Manifest:
         for file in self.encoder.files:
             yield f"encoder/{file.path}", file
         for segment in self.index.segments:
-            for part in (segment.vectors, segment.ids, segment.tombstones):
+            for part in (segment.vectors, segment.ids, segment.tombstones, segment.lexical):
                 if part is not None:
                     yield f"index/{part.path}", part
+        for waiting in self.index.waiting:
+            yield f"index/{waiting.ids.path}", waiting.ids
+            yield f"index/{waiting.lexical.path}", waiting.lexical
         if self.index.quantizer is not None:
             yield f"index/{self.index.quantizer.path}", self.index.quantizer
         if self.references is not None:
@@ -111,6 +114,11 @@ class Manifest:
         for part in ("bridge", "onnx"):  # as it was before there were any
             if content[part] is None:
                 del content[part]
+        for segment in content["index"]["segments"]:
+            if segment["lexical"] is None:
+                del segment["lexical"]
+        if not content["index"]["waiting"]:
+            del content["index"]["waiting"]
         if content["provenance"]["forced"] is None:
             del content["provenance"]["forced"]
         return content
@@ -153,6 +161,12 @@ def check_consistency(manifest: Manifest) -> None:
         raise EncoderMismatch(
             f"{what} has the ONNX graph of encoder {manifest.onnx.encoder}, but its encoder is "
             f"{made}; roll back, and export that one: `perennial export onnx`"
+        )
+    lexical = {segment.lexical is not None for segment in manifest.index.segments}
+    if len(lexical) > 1 or (manifest.index.waiting and lexical != {True}):
+        raise IntegrityError(
+            f"{what} has words for some of its segments only, and cannot answer by them; publish "
+            "it again"
         )
     for path, times in Counter(path for path, _ in manifest.files()).items():
         pure = PurePosixPath(path)

@@ -38,7 +38,7 @@ class EncoderPart:
 
 @dataclass(frozen=True)
 class SegmentPart:
-    """One immutable FAISS file, its ids, and the rows that no longer count."""
+    """One immutable FAISS file, its ids, the rows that no longer count, and the rows' words."""
 
     __pydantic_config__ = STRICT
     vectors: StoredFile
@@ -46,17 +46,29 @@ class SegmentPart:
     tombstones: StoredFile | None
     rows: Count
     live: Count
+    lexical: StoredFile | None = None
+
+
+@dataclass(frozen=True)
+class WaitingPart:
+    """Documents whose words are counted and whose vectors are still being made."""
+
+    __pydantic_config__ = STRICT
+    ids: StoredFile
+    lexical: StoredFile
+    rows: Count
 
 
 @dataclass(frozen=True)
 class IndexPart:
-    """The segments in order, and how they are searched."""
+    """The segments in order, how they are searched, and what waits for its vectors."""
 
     __pydantic_config__ = STRICT
     factory: str
     search: dict[str, int]
     quantizer: StoredFile | None
     segments: tuple[SegmentPart, ...]
+    waiting: tuple[WaitingPart, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from perennial.errors import BadInput, EncoderMismatch, IntegrityError
-from perennial.index.fit import check_segment_files
+from perennial.index.fit import check_segment_files, check_words
 from perennial.release.forgetting.forgotten import refuse_forgotten
 from perennial.release.manifests.canonical import utc_text
 from perennial.release.manifests.describe import check_index_json, read_index_json
@@ -107,6 +107,7 @@ def describe_successor(
     check_index_json(manifest, index, text)
     try:
         check_segment_files(index, about["segments"], dimension=manifest.index_dimension)
+        check_words(index, about)
     except IntegrityError as error:
         raise BadInput(f"the index in {index} cannot be published: {error}") from error
     if references is not None and manifest.references is not None:

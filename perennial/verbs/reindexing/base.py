@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from perennial.errors import EncoderMismatch, Refused
 from perennial.index.changes import HeldRows, read_held
+from perennial.index.description import is_lexical
 from perennial.index.exact import stored_vectors
 from perennial.index.factory import Factory, parse
 from perennial.index.segment import Segment, read_rows
@@ -57,8 +58,14 @@ class Base:
                 "rows": part.rows,
                 "live": part.live,
             }
+            | ({"lexical": part.lexical.path} if part.lexical else {})
             for part in self.manifest.index.segments
         ]
+
+    @property
+    def is_lexical(self) -> bool:
+        """True where it answers by words, too: then all that continues it does."""
+        return is_lexical(self.rows)
 
     @property
     def factory(self) -> Factory:
@@ -127,15 +134,19 @@ class Base:
         """Make these files of the index be in the folder."""
         self._place(f"index/{name}" for name in names)
 
-    def assemble(self, to: Path, rows: Sequence[Mapping[str, Any]], *, fresh: Path) -> Path:
+    def assemble(
+        self, to: Path, rows: Sequence[Mapping[str, Any]], *, fresh: Path, words: bool = False
+    ) -> Path:
         """`to`, with every file of the segments: those of the folder `fresh`, else this release's.
+        Their postings only with `words`.
 
         Only links are made where there can be any, and only files that are not there yet; `fresh`
         must have index.json last.
         """
         to.mkdir(parents=True, exist_ok=True)
         quantizer = self.manifest.index.quantizer
-        names = [row[kind] for row in rows for kind in ("vectors", "ids", "tombstones")]
+        kinds = ("vectors", "ids", "tombstones", *(("lexical",) if words else ()))
+        names = [row.get(kind) for row in rows for kind in kinds]
         for name in [*names, quantizer.path if quantizer else None]:
             if name is None or (to / name).exists():
                 continue

@@ -120,6 +120,7 @@ def check(
         memory_mb=index_section.memory_mb,
         probes=probes,
         seed=index_section.seed,
+        texts=read_texts(documents, np.arange(len(documents))) if base.is_lexical else None,
     )
     health = index_health(rebuilt, doc_ids=doc_ids, probes=probes, seed=section.seed, vectors=every)
     grown = Grown(fresh, read_description(fresh)["segments"])

@@ -39,13 +39,14 @@ def embed_changes(
     changes: Changes,
     *,
     load: Callable[[], Encoder],
+    read: Callable[[], list[str]],
     cache: VectorCache,
     progress: Callable[[int], None],
 ) -> np.ndarray:
-    """(m, d) vectors of changes.fresh; an unchanged text under another slice keeps its own.
+    """(m, d) vectors of changes.fresh, whose texts `read` gives; an unchanged text under another
+    slice keeps its own.
 
-    The encoder is only loaded where a text is new; raises BadInput where the catalogue changed
-    since it was compared.
+    The encoder is only loaded, and the texts are only read, where a text is new.
     """
     rows = changes.fresh
     digests: list[str] = documents.text_digests.take(pa.array(rows)).to_pylist()
@@ -58,11 +59,20 @@ def embed_changes(
     # Codes of a lossy index are no vectors to encode again: those texts are embedded once more.
     new = np.setdiff1d(np.arange(len(rows)), old[known])
     if len(new):
-        texts, wanted = read_texts(documents, rows[new]), [digests[i] for i in new]
-        if [text_digest(text) for text in texts] != wanted:
-            raise BadInput(f"{documents.path} changed while it was reindexed; run again")
-        out[new] = cache.embed(load(), texts, wanted, progress=progress)
+        texts, wanted = read(), [digests[i] for i in new]
+        out[new] = cache.embed(load(), [texts[i] for i in new], wanted, progress=progress)
     return out
+
+
+def read_changed(documents: Documents, rows: np.ndarray) -> list[str]:
+    """The texts of (m,) rows of the catalogue; raises BadInput where it changed since it was
+    compared."""
+    texts = read_texts(documents, rows)
+    if [text_digest(text) for text in texts] != documents.text_digests.take(
+        pa.array(rows)
+    ).to_pylist():
+        raise BadInput(f"{documents.path} changed while it was reindexed; run again")
+    return texts
 
 
 def write_increment(
@@ -71,10 +81,14 @@ def write_increment(
     changes: Changes,
     *,
     vectors: np.ndarray,
+    texts: Sequence[str] | None,
     fresh: Path,
     seed: int,
 ) -> Grown:
-    """One new segment of the changed documents, and tombstones where old rows stood."""
+    """One new segment of the changed documents, and tombstones where old rows stood.
+
+    `texts` are those of changes.fresh, given where the base answers by words, too.
+    """
     fresh.mkdir(parents=True)
     rows: Rows = []
     for row, segment, newly in zip(base.rows, base.held, changes.dead, strict=True):
@@ -97,6 +111,7 @@ def write_increment(
                 doc_ids=documents.doc_ids.take(chosen).to_pylist(),
                 text_digests=documents.text_digests.take(chosen).to_pylist(),
                 slices=documents.slices.take(chosen).to_pylist(),
+                texts=texts,
                 seed=seed,
             )
         )
@@ -121,7 +136,7 @@ def compact_where_due(
     rows, merged = list(grown.rows), []
     for group in groups:
         sources = [grown.rows[position] for position in group]
-        base.assemble(whole, sources, fresh=grown.fresh)
+        base.assemble(whole, sources, fresh=grown.fresh, words=base.is_lexical)
         row = compact(
             whole,
             grown.fresh,

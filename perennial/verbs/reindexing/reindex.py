@@ -3,7 +3,8 @@
 Compare, embed what is new, write one segment and tombstones, compact where due, check, publish,
 and one write of the channel for the stable release and the candidate of a rollout together.
 Whatever is killed, the channel serves what it served, and the next call starts from the comparison;
-what was embedded stays embedded.
+what was embedded stays embedded. Where many documents are new, a first write of the channel lets
+them be found by their words (words.py).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ from perennial.verbs.reindexing.publish import publish_side, swap
 from perennial.verbs.reindexing.result import Reindexed, in_words, side_of
 from perennial.verbs.reindexing.side import CANDIDATE, STABLE, Look, Made, continue_release, look_at
 from perennial.verbs.reindexing.watch import Stopwatch
+from perennial.verbs.reindexing.words import is_due, serve_waiting
 
 Say = Callable[[str], None]
 
@@ -64,6 +66,31 @@ def reindex(
         decision = _worth_it(looks, seen, documents, params.reindex.max_removed_share)
         if decision.outcome == "none" or (decision.outcome == "reject" and not accept_removals):
             return Reindexed(decision, channel, len(documents), seconds=watch.seconds)
+        first = looks[0]
+        if rolling is None and is_due(first, lexical_first=params.reindex.lexical_first):
+            with watch.phase("words"):
+                seen = serve_waiting(
+                    store,
+                    seen,
+                    first,
+                    documents,
+                    fresh=folder / "waiting",
+                    provenance=provenance or {},
+                    now=now,
+                    who=who,
+                    key=key,
+                    catch_up=catch_up,
+                    say=say,
+                )
+                looks = look_at(
+                    store,
+                    {STABLE: seen.stable},
+                    documents,
+                    objects=objects,
+                    folder=folder / "after",
+                    key=key,
+                    say=say,
+                )
         due = [look for look in looks if not look.changes.is_empty or seen.mask is not None]
         for look in due:
             say(f"{look.role}: {in_words(look.changes)} of {len(documents):,} documents")

@@ -121,6 +121,7 @@ def _made_before(
     for release_id in store.release_ids():
         with contextlib.suppress(BadInput, IntegrityError):  # swept meanwhile, or damaged
             found = read_kept(store, release_id, key=key)
-            if (found.parent, found.catalogue) == (parent, catalogue) and found.bridge is None:
+            about = (found.parent, found.catalogue, found.bridge, found.index.waiting)
+            if about == (parent, catalogue, None, ()):
                 return present(store, release_id, key=key).release_id
     return None

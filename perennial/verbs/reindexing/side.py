@@ -19,7 +19,12 @@ from perennial.release.channels.moves import read_kept
 from perennial.release.stores.store import Store
 from perennial.verbs.reindexing.base import Base
 from perennial.verbs.reindexing.check import Checked, check
-from perennial.verbs.reindexing.grow import compact_where_due, embed_changes, write_increment
+from perennial.verbs.reindexing.grow import (
+    compact_where_due,
+    embed_changes,
+    read_changed,
+    write_increment,
+)
 from perennial.verbs.reindexing.watch import Counter, Stopwatch
 
 STABLE, CANDIDATE = "stable", "candidate"
@@ -87,6 +92,10 @@ def continue_release(
     def load() -> Encoder:
         return base.encoder(batch_size=params.index.batch_size)
 
+    @once
+    def read() -> list[str]:
+        return read_changed(documents, look.changes.fresh)
+
     with VectorCache.open(
         vectors,
         encoder_digest=base.manifest.encoder.digest,
@@ -95,7 +104,7 @@ def continue_release(
     ) as kept:
         with watch.phase("embed"):
             fresh: np.ndarray = embed_changes(
-                base, documents, look.changes, load=load, cache=kept, progress=count
+                base, documents, look.changes, load=load, read=read, cache=kept, progress=count
             )
         with watch.phase("build"):
             grown = write_increment(
@@ -103,6 +112,7 @@ def continue_release(
                 documents,
                 look.changes,
                 vectors=fresh,
+                texts=read() if base.is_lexical else None,
                 fresh=folder / "fresh",
                 seed=section.seed,
             )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-PHASES = ("compare", "embed", "build", "compact", "check", "publish", "swap")
+PHASES = ("compare", "words", "embed", "build", "compact", "check", "publish", "swap")
 
 
 class Stopwatch:
