@@ -26,6 +26,7 @@ from perennial.data.tables import read_table
 from perennial.errors import BadInput
 from perennial.index.index import Index
 from perennial.index.lexical import Lexical
+from perennial.index.lexical_search import LexicalIndex
 from perennial.model.digest import text_digest
 from perennial.model.encoder import load_encoder
 from perennial.params import Params
@@ -110,11 +111,13 @@ def answer_all(
 ) -> tuple[Ranked, dict[str, Any]]:
     """Each system's (scores, doc_ids), both (q, 100), and the k-NN accuracy of the two compared.
 
-    Champion and candidate answer through their own pair of encoder and index.
+    Champion and candidate answer through their own pair of encoder and index, BM25 through the
+    words that the candidate's index counted, where it did.
     """
     catalogue, section = read_table(workspace.table("catalogue")), params.evaluate
     texts, doc_ids = indexed_texts(catalogue), catalogue["doc_id"].tolist()
-    answers = {"lexical": Lexical(texts, doc_ids).search(queries, DEPTH)}
+    answers: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    lexical: LexicalIndex | None = None
     neighbours: dict[str, Any] = {}
     for system, encoder, index in (
         ("champion", workspace.champion / "encoder", workspace.champion / "index"),
@@ -125,7 +128,8 @@ def answer_all(
         ),
     ):
         loaded = load_encoder(encoder, batch_size=params.index.batch_size)
-        opened = Index.open(index, encoder_digest=loaded.digest)
+        opened = Index.open(index, encoder_digest=loaded.digest, words=system == "candidate")
+        lexical = opened.lexical
         answers[system] = opened.search(loaded.encode(queries), DEPTH)
         accuracy = knn_accuracy(
             loaded,
@@ -142,6 +146,7 @@ def answer_all(
             seed=section.seed,
         )
         neighbours |= {system: accuracy} if accuracy else {}
+    answers = {"lexical": _by_words(lexical, queries, doc_ids=doc_ids, texts=texts), **answers}
     if releases := earlier_releases(workspace):
         digests = [text_digest(text) for text in texts]
         for release in releases:
@@ -156,6 +161,15 @@ def answer_all(
                 cache=workspace.work("evaluate") / "vectors",
             )
     return answers, neighbours
+
+
+def _by_words(
+    lexical: LexicalIndex | None, queries: list[str], *, doc_ids: list[str], texts: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    if lexical is None:
+        return Lexical(texts, doc_ids).search(queries, DEPTH)
+    found = lexical.search(queries, DEPTH)
+    return found.scores, found.doc_ids
 
 
 def _metrics(comparison: dict[str, Any], neighbours: dict[str, Any]) -> dict[str, Any]:
