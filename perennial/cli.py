@@ -72,7 +72,7 @@ def search(
             for hit, excerpt in zip(answer.hits, excerpts, strict=True)
         ]
         about = {"format_version": 1, "release_id": answer.release_id, "query": query}
-        _print_json(about | {"hits": rows})
+        _print_json(about | {"found": answer.found, "hits": rows})
         return
     table = Table()
     for heading in ("rank", "score"):
@@ -85,7 +85,8 @@ def search(
         table.add_row(str(hit.rank), f"{hit.score:.3f}", Text(hit.doc_id), text)
     if answer.hits:
         Console().print(table)
-    print(f"{len(answer.hits)} documents, answered by {answer.release_id}")
+    how = {"dense": "", "lexical": ", by words alone", "fused": ", by vectors and words"}
+    print(f"{len(answer.hits)} documents, answered by {answer.release_id}{how[answer.found]}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -350,7 +350,6 @@ class Canary(Section):
     sessions: Annotated[int, Field(ge=2)]
     seed: Seed
 
-
     @field_validator("max_loss")
     @classmethod
     def _below_every_margin(cls, loss: float, known: ValidationInfo) -> float:
@@ -362,6 +361,7 @@ class Canary(Section):
                 "margin at most"
             )
         return loss
+
 
 class Reindex(Section):
     max_removed_share: Share
@@ -429,10 +429,13 @@ class Serve(Section):
     batch_wait_ms: NotNegative
     max_waiting: Count
     search_threads: Count
+    fuse: bool
     log_queue: Count
     log_flush_seconds: Annotated[float, Field(gt=0)]
     log_rotate_seconds: Annotated[float, Field(gt=0)]
     log_rotate_rows: Count
+    max_connections: Count
+    unready_seconds: NotNegative
     drain_seconds: Annotated[float, Field(gt=0)]
 
 

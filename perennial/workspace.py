@@ -92,6 +92,12 @@ def access_keys() -> tuple[str, ...]:
     return tuple(key.strip() for key in keys if key.strip())
 
 
+def hosts() -> tuple[str, ...]:
+    """PERENNIAL_HOSTS, names beside this machine's own under which the service may be asked."""
+    names = os.environ.get("PERENNIAL_HOSTS", "").split(",")
+    return tuple(name.strip() for name in names if name.strip())
+
+
 def events_key() -> bytes | None:
     """PERENNIAL_EVENTS_KEY in bytes; None, and the service makes one for its life, if not set."""
     return os.environ.get("PERENNIAL_EVENTS_KEY", "").encode() or None

@@ -18,7 +18,7 @@ K = 10
 TOPICS = 1_000
 _WORDS = 3  # in a query
 _HEAD = (
-    b"POST /search HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+    b"POST /search HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     b"Content-Length: %d\r\n\r\n"
 )
 

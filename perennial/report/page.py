@@ -125,12 +125,17 @@ def left_out(
         for table, rows in snapshot.get("dropped", {}).items()
     ]
     rare = [("requests", "too few sessions asked it", snapshot.get("rare", {}).get("requests", 0))]
+    events = snapshot.get("events", {})
+    untold = [
+        ("events", "sent again, so that they count once", events.get("repeated", 0)),
+        ("events", "on a document that their request did not show", events.get("not_shown", 0)),
+    ]
     quarantined = [
         (table, reason, rows)
         for table, reasons in validate.get("quarantined", {}).items()
         for reason, rows in sorted(reasons.items())
     ]
-    return [row for row in deleted + rare if row[2]] + quarantined
+    return [row for row in deleted + rare + untold if row[2]] + quarantined
 
 
 def redacted(snapshot: Mapping[str, Any]) -> list[tuple[str, str, int]]:

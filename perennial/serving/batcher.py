@@ -1,7 +1,8 @@
-"""Dynamic batching: what waits while the encoder is busy is embedded together, on one thread.
+"""Dynamic batching: what waits while the encoder is busy is embedded together.
 
 One call for 16 queries costs the encoder little more than one for a single query; the thread that
-reads from the network is never kept.
+reads from the network is never kept. So one thread takes whatever there is, and the others only
+what fills a batch by itself: two that shared single queries would answer each of them later.
 """
 
 import asyncio
@@ -14,7 +15,8 @@ from dataclasses import dataclass, field
 import faiss
 import numpy as np
 
-from perennial.serving.loaded import Answer, LoadedRelease
+from perennial.serving.answer import Answer
+from perennial.serving.loaded import LoadedRelease
 from perennial.serving.routing import Arm
 
 
@@ -51,42 +53,52 @@ class Batcher:
         batch_queries: int,
         wait_seconds: float,
         max_waiting: int,
-        search_threads: int,
+        threads: int,
     ) -> None:
         self._take, self._batch_queries = take, batch_queries
         self._wait_seconds, self._max_waiting = wait_seconds, max_waiting
-        self._search_threads = search_threads
         self._asked: deque[_Asked] = deque()
         self._waiting = 0  # queries, of the loop's thread and the batcher's
-        self._condition = threading.Condition()
+        lock = threading.Lock()
+        self._some, self._many = threading.Condition(lock), threading.Condition(lock)
         self._closed = False
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._run, name="perennial-batcher", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(
+                target=self._run, args=(next_batch,), name="perennial-batcher", daemon=True
+            )
+            for next_batch in (self._next, *[self._next_whole] * (threads - 1))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     async def ask(self, queries: Sequence[str], k: int, *, slice: str | None, arm: Arm) -> Found:
         """The answers to checked queries; raises Overloaded, and whatever the release raises."""
         if self._waiting + len(queries) > max(self._max_waiting, len(queries)):
             raise Overloaded
         future: asyncio.Future[Found] = self._loop.create_future()
-        with self._condition:
+        with self._some:
             self._asked.append(_Asked(queries, k, slice, arm, future))
             self._waiting += len(queries)
-            self._condition.notify()
+            self._some.notify()
+            if self._waiting >= self._batch_queries:
+                self._many.notify()
         return await future
 
     def close(self) -> None:
-        """Answer what waits, and end the thread."""
-        with self._condition:
+        """Answer what waits, and end the threads."""
+        with self._some:
             self._closed = True
-            self._condition.notify()
-        self._thread.join()
+            self._some.notify()
+            self._many.notify_all()
+        for thread in self._threads:
+            thread.join()
 
-    def _run(self) -> None:
+    def _run(self, next_batch: "Callable[[], list[_Asked]]") -> None:
         # OpenMP keeps it per calling thread. Its workers spin between two searches, and would take
         # the core that reads from the network.
-        faiss.omp_set_num_threads(self._search_threads)
-        while batch := self._next():
+        faiss.omp_set_num_threads(1)
+        while batch := next_batch():
             arms: dict[Arm, list[_Asked]] = {}
             for asked in batch:
                 arms.setdefault(asked.arm, []).append(asked)
@@ -102,24 +114,36 @@ class Batcher:
 
     def _next(self) -> list[_Asked]:
         """What waits, at most a batch; nothing once it is closed and all is answered."""
-        with self._condition:
-            while not self._asked and not self._closed:
-                self._condition.wait()
-            if self._wait_seconds and self._asked and not self._closed:
+        with self._some:
+            while True:
+                while not self._asked and not self._closed:
+                    self._some.wait()
                 until = time.monotonic() + self._wait_seconds
-                while self._waiting < self._batch_queries:
+                while self._asked and self._waiting < self._batch_queries and not self._closed:
                     if (left := until - time.monotonic()) <= 0:
                         break
-                    self._condition.wait(left)
-            batch: list[_Asked] = []
-            count = 0
-            while self._asked:
-                count += len(self._asked[0].queries)
-                if batch and count > self._batch_queries:
-                    break
-                batch.append(self._asked.popleft())
-            self._waiting -= sum(len(asked.queries) for asked in batch)
-            return batch
+                    self._some.wait(left)
+                # Another thread may have taken all of it meanwhile.
+                if (batch := self._taken()) or self._closed:
+                    return batch
+
+    def _next_whole(self) -> list[_Asked]:
+        """A batch of those that wait, where they fill one; nothing once it is closed."""
+        with self._many:
+            while self._waiting < self._batch_queries and not self._closed:
+                self._many.wait()
+            return [] if self._closed else self._taken()
+
+    def _taken(self) -> list[_Asked]:
+        batch: list[_Asked] = []
+        count = 0
+        while self._asked:
+            count += len(self._asked[0].queries)
+            if batch and count > self._batch_queries:
+                break
+            batch.append(self._asked.popleft())
+        self._waiting -= sum(len(asked.queries) for asked in batch)
+        return batch
 
     def _answer(self, arm: Arm, group: Sequence[_Asked]) -> list[Found]:
         queries = [query for asked in group for query in asked.queries]
@@ -136,7 +160,8 @@ class Batcher:
         for (k, slice), some in alike.items():
             began = time.perf_counter()
             rows = np.ascontiguousarray(np.concatenate([parts[id(asked)] for asked in some]))
-            answers = iter(release.find(rows, k, slice=slice))
+            texts = [query for asked in some for query in asked.queries]
+            answers = iter(release.find(rows, k, slice=slice, queries=texts))
             seconds = time.perf_counter() - began
             for asked in some:
                 mine = [next(answers) for _ in asked.queries]

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 _CHARACTERS = 140
+READ_CHARACTERS = 4 * _CHARACTERS  # of a text: much of it may be white space
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,13 @@ def read_excerpts(source: Path, doc_ids: Sequence[str]) -> dict[str, Excerpt]:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(columns=["doc_id", "title", "text"]):
                 for row in batch.filter(pc.is_in(batch["doc_id"], wanted)).to_pylist():
-                    found[row["doc_id"]] = Excerpt(row["title"], _first_words(row["text"] or ""))
+                    found[row["doc_id"]] = Excerpt(row["title"], first_words(row["text"]))
     except (OSError, KeyError, pa.ArrowException):
         return {}  # an answer without titles is better than none
     return found
 
 
-def _first_words(text: str) -> str:
-    words = " ".join(text[: 4 * _CHARACTERS].split())
+def first_words(text: str | None) -> str:
+    """The text's beginning, cut between two words."""
+    words = " ".join((text or "")[:READ_CHARACTERS].split())
     return words if len(words) <= _CHARACTERS else words[:_CHARACTERS].rpartition(" ")[0] + " …"

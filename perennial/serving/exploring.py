@@ -8,34 +8,29 @@ from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
 
-from perennial.serving.loaded import Hit
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Explored:
-    """The hits as they are shown, ranks anew, and the chance of each to stand at its rank."""
+    """The order in which the documents are shown, by their places in the answer, and the chance of
+    each to stand at its rank; None: as they were found."""
 
-    hits: tuple[Hit, ...]
-    propensities: tuple[float, ...]
-    is_explored: bool
+    order: tuple[int, ...] | None
+    propensities: Sequence[float]
 
 
-def explore(hits: Sequence[Hit], *, share: float, random: Random) -> Explored:
-    """The hits, with `share` of a chance one adjacent pair of them swapped."""
-    length = len(hits)
+def explore(length: int, *, share: float, random: Random) -> Explored:
+    """An answer of that length, with `share` of a chance one adjacent pair of it swapped."""
     swaps = length - 1
     if swaps < 1 or share <= 0:
-        return Explored(tuple(hits), (1.0,) * length, is_explored=False)
-    each, stays = share / swaps, _stays(length, share)
+        return Explored(None, (1.0,) * length)
+    stays = _stays(length, share)
     if random.random() >= share:
-        return Explored(tuple(hits), stays, is_explored=False)
+        return Explored(None, stays)
     first = int(random.random() * swaps)
-    shown, chances = list(hits), list(stays)
-    for rank in (first, first + 1):
-        other = hits[2 * first + 1 - rank]
-        shown[rank] = Hit(other.doc_id, other.score, rank + 1)
-        chances[rank] = each
-    return Explored(tuple(shown), tuple(chances), is_explored=True)
+    order, chances = list(range(length)), list(stays)
+    order[first], order[first + 1] = first + 1, first
+    chances[first] = chances[first + 1] = share / swaps
+    return Explored(tuple(order), chances)
 
 
 @lru_cache(maxsize=1_000)

@@ -13,6 +13,7 @@ from perennial.serving.polling import wait_seconds
 from perennial.serving.refusals import Refusals
 from perennial.serving.serving import Serving
 from perennial.serving.source import Source
+from perennial.serving.stopping import Stop
 
 _LAST_QUERY_SECONDS = 2.0
 _RECHECK_SECONDS = 60.0
@@ -31,7 +32,9 @@ class Follower:
         asked: Collection[str],
         clock: Callable[[], float],
     ) -> None:
-        self._source, self._asked = source, asked
+        self._stop = Stop()
+        self._source = replace(source, progress=self._stop.within(source.progress))
+        self._asked = asked
         self._poll_seconds, self._clock = poll_seconds, clock
         self._swapping = threading.Lock()
         self._unreachable = 0  # looks at the channel that failed, one after the other
@@ -56,19 +59,23 @@ class Follower:
 
     def look(self) -> float:
         """Follow the channel where it is time to: the seconds until the next look."""
-        with self._swapping:
-            self._follow(patient=True)
-            return wait_seconds(self._poll_seconds, self._unreachable)
+        self._look(patient=True)
+        return wait_seconds(self._poll_seconds, self._unreachable)
 
     def refresh(self) -> bool:
         """Follow the channel now: True where another release, or another mask, came in."""
-        with self._swapping:
-            return self._follow(patient=False)
+        return self._look(patient=False)
+
+    def stop(self) -> None:
+        """End what is being fetched at its next block; nothing new comes in any more."""
+        self._stop.ask()
 
     def close(self) -> None:
-        """Let go of the releases."""
-        with self._swapping:
+        """Let go of the releases; where a look is under way, it does so when it ends."""
+        self.stop()
+        if self._swapping.acquire(blocking=False):
             self._serving = None
+            self._swapping.release()
         give_back()
 
     def _first(self) -> Serving:
@@ -87,8 +94,15 @@ class Follower:
         self._follow_candidate(channel, patient=False)
         return self._serving
 
+    def _look(self, *, patient: bool) -> bool:
+        with self._swapping:
+            moved = self._follow(patient=patient)
+            if self._stop.is_asked:
+                self._serving = None
+            return moved
+
     def _follow(self, *, patient: bool) -> bool:
-        if self._serving is None:
+        if self._serving is None or self._stop.is_asked:
             return False
         # Whatever the store holds and whichever library trips over it, a query must not pay for it:
         # a searcher that could answer goes on answering.
@@ -122,6 +136,8 @@ class Follower:
         try:
             new = self._source.load(channel, beside=beside, asked=tuple(self._asked))
         except Exception as error:  # noqa: BLE001
+            if self._stop.is_asked:
+                return False
             self._stable_refusals.refuse(wanted)
             self._tell("stable", error, serving=old)
             return False
@@ -152,6 +168,8 @@ class Follower:
         try:
             new = self._source.load_candidate(channel, beside=beside, asked=tuple(self._asked))
         except Exception as error:  # noqa: BLE001
+            if self._stop.is_asked:
+                return False
             self._serving = Serving(stable, None, rollout)
             self._candidate_refusals.refuse(wanted)
             self._tell("candidate", error, serving=stable)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unicodedata import category
 
 import numpy as np
 
@@ -13,28 +14,15 @@ from perennial.model.encoder import Encoder
 from perennial.release.caching.cache import Fetching, InUse, ReleaseCache, unseen
 from perennial.release.manifests.manifest import Manifest
 from perennial.release.stores.store import Store
+from perennial.serving.answer import Answer
+from perennial.serving.finding import find_answers
 from perennial.serving.parts import check_one_whole, common_rows
 from perennial.serving.runtime import Runtime, answers_alike, open_encoder
 from perennial.serving.warm import first_queries
 
 _FIRST_QUERIES = 4
-
-
-@dataclass(frozen=True)
-class Hit:
-    """One document found; rank counts from 1, score is the cosine."""
-
-    doc_id: str
-    score: float
-    rank: int
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What one release found for one query, best first; fewer than k where it holds fewer."""
-
-    release_id: str
-    hits: tuple[Hit, ...]
+# What validate refuses in a log, too: Unicode's separators, controls and formats.
+_UNSEEN = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf", "Co"})
 
 
 @dataclass(frozen=True)
@@ -49,6 +37,7 @@ class LoadedRelease:
     in_use: InUse  # of its folder in the cache
     bridge: Bridge | None = None  # to the index, where another encoder made it
     mask: str | None = None  # the digest of the object that names the hidden documents
+    fuse: bool = False  # vectors and words decide together
 
     def search_many(
         self, queries: Sequence[str], k: int = 10, *, slice: str | None = None
@@ -58,23 +47,34 @@ class LoadedRelease:
         Raises BadInput for an empty query or k < 1.
         """
         check_queries(queries, k)
-        return self.find(self.embed(queries), k, slice=slice) if queries else []
+        if not queries:
+            return []
+        return self.find(self.embed(queries), k, slice=slice, queries=queries)
 
     def embed(self, queries: Sequence[str]) -> np.ndarray:
         """(q, d) rows of the index's space for checked queries, q at least 1."""
         vectors = self.encoder.encode(queries)
         return vectors if self.bridge is None else self.bridge.apply(vectors)
 
-    def find(self, vectors: np.ndarray, k: int, *, slice: str | None = None) -> list[Answer]:
-        """The k nearest documents of each of the (q, d) rows that `embed` made."""
-        # No more rows than there are: what is asked for is not what is reserved.
-        scores, doc_ids = self.index.search(vectors, min(k, max(self.index.live, 1)), slice=slice)
-        # A query without a single known token has no direction: everything would be as near.
-        pointing = np.any(vectors != 0, axis=1)
-        return [
-            Answer(self.release_id, _hits(names, row) if some else ())
-            for names, row, some in zip(doc_ids, scores, pointing, strict=True)
-        ]
+    def find(
+        self,
+        vectors: np.ndarray,
+        k: int,
+        *,
+        slice: str | None = None,
+        queries: Sequence[str] | None = None,
+    ) -> list[Answer]:
+        """The k nearest documents of each of the (q, d) rows that `embed` made; with `queries`, the
+        texts of those, by words too."""
+        return find_answers(
+            self.release_id,
+            self.index,
+            vectors,
+            k,
+            slice=slice,
+            queries=queries,
+            fuse=self.fuse,
+        )
 
     def hiding(self, doc_ids: Collection[str], *, mask: str | None) -> "LoadedRelease":
         """The same release without those documents, and with all others."""
@@ -92,6 +92,7 @@ def load_release(
     asked: Sequence[str] = (),
     progress: Fetching = unseen,
     runtime: Runtime = "torch",
+    fuse: bool = False,
 ) -> LoadedRelease:
     """Fetch, verify, open, ask it a few queries: its own, or those that were `asked` last.
 
@@ -113,11 +114,14 @@ def load_release(
         encoder_digest=manifest.index_encoder,
         mmap=mmap,
         loaded=common_rows(manifest, beside.manifest, beside.whole) if beside else None,
+        words=True,
     )
     if not mmap:
         index = index.gathered()
     check_one_whole(manifest, encoder=encoder, bridge=bridge, index=index)
-    loaded = LoadedRelease(release_id, encoder, index, index, manifest, cached.in_use, bridge)
+    loaded = LoadedRelease(
+        release_id, encoder, index, index, manifest, cached.in_use, bridge, fuse=fuse
+    )
     # One is enough where encoder and vectors are warm already, and costs the queries beside least.
     count = 1 if beside is not None and encoder is beside.encoder else _FIRST_QUERIES
     for query in first_queries(directory, otherwise=asked, count=count):
@@ -125,20 +129,22 @@ def load_release(
     return loaded
 
 
+def is_blank(query: str) -> bool:
+    """True where nothing of it can be seen: white space, control and zero-width characters."""
+    if any(map(str.isalnum, query[:8])):
+        return False
+    return all(category(each) in _UNSEEN for each in query)
+
+
 def check_queries(queries: Sequence[str], k: int) -> None:
     """Raise BadInput for a query that is empty or no valid text, or for k below 1."""
     if k < 1:
         raise BadInput(f"k is {k}; ask for at least one document")
     for position, query in enumerate(queries):
-        if not query.strip():
+        if is_blank(query):
             raise BadInput(f"query {position + 1} of {len(queries)} is empty; write some words")
         try:
             query.encode()
         except UnicodeEncodeError as error:
             which = f"query {position + 1} of {len(queries)}"
             raise BadInput(f"{which} is not valid text; write it in UTF-8") from error
-
-
-def _hits(doc_ids: np.ndarray, scores: np.ndarray) -> tuple[Hit, ...]:
-    found = [(name, score) for name, score in zip(doc_ids, scores, strict=True) if name is not None]
-    return tuple(Hit(str(name), float(s), rank) for rank, (name, s) in enumerate(found, start=1))

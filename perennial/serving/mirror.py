@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Protocol
 
 from perennial.errors import BadInput
-from perennial.serving.loaded import Answer
+from perennial.serving.answer import Answer
 from perennial.serving.mirrored import Counts, Keep, Pair
 
 _LOOK_SECONDS = 0.02  # waking it with every query would take the interpreter from the next answer
@@ -59,7 +59,7 @@ class Mirror:
         capacity: int,
         keep: Keep,
         again: Ask | None = None,
-        busy_share: float = 0.05,
+        busy_share: float = 0.02,
         rows: int = 500,
         seconds: float = 60.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from perennial.data.schema import MIRRORED
-from perennial.serving.loaded import Answer
+from perennial.serving.answer import Answer
 
 
 @dataclass(frozen=True)
@@ -79,21 +79,13 @@ def _table(pairs: Sequence[Pair]) -> pa.Table:
             "ts": pair.ts,
             "stable": pair.stable.release_id,
             "candidate": pair.candidate.release_id,
-            "stable_docs": _docs(pair.stable),
-            "stable_scores": _scores(pair.stable),
-            "candidate_docs": _docs(pair.candidate),
-            "candidate_scores": _scores(pair.candidate),
+            "stable_docs": list(pair.stable.doc_ids),
+            "stable_scores": list(pair.stable.scores),
+            "candidate_docs": list(pair.candidate.doc_ids),
+            "candidate_scores": list(pair.candidate.scores),
             "stable_ms": pair.stable_ms,
             "candidate_ms": pair.candidate_ms,
         }
         for pair in pairs
     ]
     return pa.Table.from_pylist(rows, schema=MIRRORED)
-
-
-def _docs(answer: Answer) -> list[str]:
-    return [hit.doc_id for hit in answer.hits]
-
-
-def _scores(answer: Answer) -> list[float]:
-    return [hit.score for hit in answer.hits]

@@ -33,6 +33,11 @@ class Poller:
         weakref.finalize(owner, self._stopped.set).atexit = False
         self._thread.start()
 
+    @property
+    def is_running(self) -> bool:
+        """True until its last look is done."""
+        return self._thread.is_alive()
+
     def close(self, *, timeout_seconds: float) -> None:
         """Stop, and wait until a look that is under way is done, or for so long."""
         self._stopped.set()

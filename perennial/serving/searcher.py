@@ -10,15 +10,16 @@ from types import TracebackType
 from perennial.errors import BadInput
 from perennial.release.caching.cache import Fetching, ReleaseCache, unseen
 from perennial.release.stores.store import Store
+from perennial.serving.answer import Answer
 from perennial.serving.follower import Follower
-from perennial.serving.loaded import Answer, LoadedRelease
+from perennial.serving.loaded import LoadedRelease
 from perennial.serving.polling import Poller
 from perennial.serving.routing import Arm
 from perennial.serving.runtime import check_runtime
 from perennial.serving.serving import Serving
 from perennial.serving.source import Source
 
-_CLOSING_SECONDS = 5.0
+_CLOSING_SECONDS = 2.0
 
 
 class Searcher:
@@ -45,6 +46,7 @@ class Searcher:
         *,
         mmap: bool = False,
         runtime: str = "torch",
+        fuse: bool = False,
         progress: Fetching = unseen,
         clock: Callable[[], float] = time.monotonic,
     ) -> "Searcher":
@@ -53,13 +55,14 @@ class Searcher:
         Where the store is away it serves what the channel served last, if that is in the cache
         whole. `poll_seconds=math.inf` leaves it to the caller to `refresh`. With `mmap` the vectors
         stay on disk, and the memory is the operating system's to give and take. With the runtime
-        `onnx` a transformer's queries need no torch: the release must have its graph.
+        `onnx` a transformer's queries need no torch: the release must have its graph. With `fuse`
+        vectors and words decide together about every query, where the release has words.
         """
         if math.isnan(poll_seconds) or poll_seconds < 0:
             raise BadInput(f"poll_seconds is {poll_seconds}; give zero or more")
         asked: deque[str] = deque(maxlen=4)
         source = Source(
-            store, channel, ReleaseCache(cache), key, mmap, progress, check_runtime(runtime)
+            store, channel, ReleaseCache(cache), key, mmap, progress, check_runtime(runtime), fuse
         )
         follower = Follower(source, poll_seconds=poll_seconds, asked=asked, clock=clock)
         return cls(follower, poll_seconds=poll_seconds, asked=asked)
@@ -102,10 +105,19 @@ class Searcher:
         return self._follower.refresh()
 
     def close(self) -> None:
-        """End the thread and let go of the release; queries under way are still answered."""
+        """End the thread and let go of the release; queries under way are still answered.
+
+        What is being fetched ends at its next block, and is gone on with by the next process.
+        """
+        self._follower.stop()
         if self._poller is not None:
             self._poller.close(timeout_seconds=_CLOSING_SECONDS)
         self._follower.close()
+
+    @property
+    def is_looking(self) -> bool:
+        """True until its thread has ended; after `close` only where a store answers no more."""
+        return self._poller is not None and self._poller.is_running
 
     def __enter__(self) -> "Searcher":
         return self

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from perennial.serving.loaded import Answer
+from perennial.serving.answer import Answer
 from perennial.serving.mirror import Mirror
 from perennial.serving.mirrored import Keep
 from perennial.serving.serving import Serving
@@ -27,18 +27,15 @@ class Shadowing:
         self._keep = keep
         self._current: _Mirrored | None = None
 
+    def wants(self, serving: Serving) -> bool:
+        """True where a candidate shadows, whose mirror then runs."""
+        return self._follow(serving) is not None
+
     def offer(
-        self,
-        serving: Serving,
-        query: str,
-        answer: Answer,
-        *,
-        request_id: str,
-        k: int,
-        slice: str | None,
+        self, query: str, answer: Answer, *, request_id: str, k: int, slice: str | None
     ) -> None:
-        """Let the candidate answer the query too, where one shadows; never waits."""
-        current = self._follow(serving)
+        """Let the candidate answer the query too; never waits."""
+        current = self._current
         # Another release than the mirror asks again may have answered, a moment around a swap.
         if current is not None and answer.release_id == current.stable_id:
             current.mirror.offer(query, answer, request_id=request_id, k=k, slice=slice)

@@ -1,59 +1,60 @@
 """What a person is shown of what was found: explored a little, or both releases in one list."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
 from perennial.quality.interleaving import team_draft
+from perennial.serving.answer import Answer, Found
 from perennial.serving.exploring import explore
-from perennial.serving.loaded import Answer, Hit
-from perennial.serving.log.records import Row
 from perennial.serving.routing import Arm
 
 LoggedArm = Literal["stable", "candidate", "interleaved"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Shown:
-    """What one query is answered with; `rows` are its impressions, which name each hit's release.
+    """What one query is answered with, best first, and what the log says of it beside.
 
-    `request_id` is None where nothing was logged, and no event can refer to it.
+    A shared list names each document's team, and the release that found it.
     """
 
-    request_id: str | None
     arm: LoggedArm
     release_id: str
-    hits: tuple[Hit, ...]
-    rows: tuple[Row, ...] = ()
+    doc_ids: Sequence[str]
+    scores: Sequence[float]
+    propensities: Sequence[float] = ()
+    teams: Sequence[str] = ()
+    releases: Sequence[str] = ()
     is_explored: bool = False
+    found: Found = "dense"
 
 
-def show_one(answer: Answer, arm: Arm, *, request_id: str, share: float, random: Random) -> Shown:
+def show_one(answer: Answer, arm: Arm, *, share: float, random: Random) -> Shown:
     """One release's answer; with a chance of `share` one adjacent pair of it is swapped."""
-    explored, release_id = explore(answer.hits, share=share, random=random), answer.release_id
-    rows = tuple(
-        (request_id, hit.doc_id, hit.rank, hit.score, release_id, None, chance)
-        for hit, chance in zip(explored.hits, explored.propensities, strict=True)
-    )
-    return Shown(request_id, arm, release_id, explored.hits, rows, explored.is_explored)
+    doc_ids, scores, release_id = answer.doc_ids, answer.scores, answer.release_id
+    explored = explore(len(doc_ids), share=share, random=random)
+    chances, order = explored.propensities, explored.order
+    if order is None:
+        return Shown(arm, release_id, doc_ids, scores, chances, found=answer.found)
+    names, values = [doc_ids[at] for at in order], [scores[at] for at in order]
+    return Shown(arm, release_id, names, values, chances, is_explored=True, found=answer.found)
 
 
-def show_both(stable: Answer, candidate: Answer, k: int, *, request_id: str) -> Shown:
-    """Team-draft interleaving of both answers; the coins are the request's own."""
+def show_both(stable: Answer, candidate: Answer, k: int, *, seed: int) -> Shown:
+    """Team-draft interleaving of both answers; the coins are the seed's."""
     of = {"stable": stable, "candidate": candidate}
-    scores = {arm: {hit.doc_id: hit.score for hit in answer.hits} for arm, answer in of.items()}
-    picked = team_draft(
-        [hit.doc_id for hit in stable.hits],
-        [hit.doc_id for hit in candidate.hits],
-        k=k,
-        seed=int(request_id[:12], 16),
+    scores = {
+        arm: dict(zip(answer.doc_ids, answer.scores, strict=True)) for arm, answer in of.items()
+    }
+    picked = team_draft(stable.doc_ids, candidate.doc_ids, k=k, seed=seed)
+    return Shown(
+        "interleaved",
+        stable.release_id,
+        doc_ids=[doc_id for doc_id, _ in picked],
+        scores=[scores[team][doc_id] for doc_id, team in picked],
+        teams=[team for _, team in picked],
+        releases=[of[team].release_id for _, team in picked],
+        found=stable.found if stable.found == candidate.found else "fused",
     )
-    hits = tuple(
-        Hit(doc_id, scores[team][doc_id], rank)
-        for rank, (doc_id, team) in enumerate(picked, start=1)
-    )
-    rows = tuple(
-        (request_id, hit.doc_id, hit.rank, hit.score, of[team].release_id, team, None)
-        for hit, (_, team) in zip(hits, picked, strict=True)
-    )
-    return Shown(request_id, "interleaved", stable.release_id, hits, rows)

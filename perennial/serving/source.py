@@ -32,6 +32,7 @@ class Source:
     mmap: bool
     progress: Fetching
     runtime: Runtime
+    fuse: bool = False
 
     def channel(self) -> Channel:
         """The channel as it is now; raises BadInput where it serves nothing, IntegrityError."""
@@ -114,6 +115,7 @@ class Source:
                 asked=asked,
                 progress=self.progress,
                 runtime=self.runtime,
+                fuse=self.fuse,
             )
         mask = _mask_of(channel, release)
         return release if mask == release.mask else release.hiding(self._hidden(mask), mask=mask)

@@ -165,7 +165,8 @@ def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable
             as_json,
             value
             | {"dropped": info.dropped, "redacted": info.redacted}
-            | {"rare": asdict(info.rare), "sessions": info.sessions},
+            | {"rare": asdict(info.rare), "events": asdict(info.events)}
+            | {"sessions": info.sessions},
             f"snapshot {info.digest[7:19]} of {_counted(info.rows)}, {info.start:%Y-%m-%d} to "
             f"{info.end:%Y-%m-%d}; the champion is {info.champion}. "
             + "".join(f"{said}. " for said in (info.left_out, info.made_anonymous) if said)

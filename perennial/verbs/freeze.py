@@ -9,6 +9,7 @@ import duckdb
 
 from perennial.data.schema import TABLES
 from perennial.data.streams import write_stream
+from perennial.verbs.freezing.events import EventsLeftOut, tell_events
 from perennial.verbs.freezing.log import (
     files_of,
     frozen_log,
@@ -54,8 +55,7 @@ _ROWS = {
         select i.* from impressions i join usable u using (request_id)
         order by u.place, i.rank, i.doc_id, {columns}""",
     "events": """
-        select e.* from events e semi join usable u using (request_id)
-        where e.ts <= $end order by e.ts, e.event_id, {columns}""",
+        select * exclude (is_repeated, is_stray) from told order by ts, event_id, {columns}""",
     # One label a document where two queries became one by redaction, the higher; what the source
     # itself says twice stays, for validate to refuse.
     "judgements": """
@@ -78,6 +78,7 @@ class Frozen:
     dropped: dict[str, int]
     redacted: dict[str, dict[str, int]]
     rare: Rare
+    events: EventsLeftOut
     sessions: str
 
 
@@ -96,7 +97,8 @@ def freeze_tables(
 
     Requests and judgements about documents that the catalogue no longer has are left out, up to
     `max_unknown_share` of either table. Beyond it none is: so many are no deletions but a foreign
-    log, and the stage validate refuses it by name. Beyond `memory_mb` it works below `to`.
+    log, and the stage validate refuses it by name. So are events that were sent twice, or on what
+    was not shown. Beyond `memory_mb` it works below `to`.
     """
     files = files_of(source)
     shutil.copyfile(files["catalogue"][0], to / "catalogue.parquet")
@@ -113,6 +115,7 @@ def freeze_tables(
         lost = _leave_out_unknown(connection, max_unknown_share)
         redact_queries(connection)
         rare = leave_out_rare(connection, min_sessions=min_query_sessions)
+        events = tell_events(connection, times)
         sessions = name_sessions(connection, key=session_key)
         redacted = {
             "requests": findings(connection, "asked"),
@@ -130,6 +133,7 @@ def freeze_tables(
         dropped={"requests": gone, "judgements": lost},
         redacted=redacted,
         rare=rare,
+        events=events,
         sessions=sessions,
     )
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from perennial.release.stores.open import open_store
-from perennial.workspace import Places, access_keys, events_key, runtime
+from perennial.workspace import Places, access_keys, events_key, hosts, runtime
 
 
 def register_serve(app: typer.Typer, *, key: Callable[[], bytes | None]) -> None:
@@ -35,6 +35,7 @@ def run_service(places: Places, *, host: str, port: int, channel: str, key: byte
 
     from perennial.params import load_params
     from perennial.serving.http.app import create_app
+    from perennial.serving.http.hosts import Hosts
     from perennial.serving.http.keys import AccessKeys, check_exposure
     from perennial.serving.http.server import listen
     from perennial.serving.log.writer import LogWriter
@@ -42,9 +43,15 @@ def run_service(places: Places, *, host: str, port: int, channel: str, key: byte
 
     keys, mac_key = AccessKeys(access_keys()), events_key()
     check_exposure(host, keys=keys, has_events_key=mac_key is not None)
-    section = load_params(Path("params.yaml")).serve
+    params = load_params(Path("params.yaml"))
+    section = params.serve
     searcher = Searcher.open(
-        open_store(places.store), channel, places.cache, key=key, runtime=runtime()
+        open_store(places.store),
+        channel,
+        places.cache,
+        key=key,
+        runtime=runtime(),
+        fuse=section.fuse,
     )
     log = LogWriter(
         places.source,
@@ -64,12 +71,14 @@ def run_service(places: Places, *, host: str, port: int, channel: str, key: byte
         channel=channel,
         source=places.source,
         keys=keys,
+        hosts=Hosts(host, hosts()),
         events_key=mac_key or secrets.token_bytes(32),
         explore=section.explore,
         max_queries=section.max_queries,
         max_k=section.max_k,
         max_query_characters=section.max_query_characters,
         max_body_bytes=section.max_body_bytes,
+        max_dwell_seconds=params.validate_.max_dwell_seconds,
         rate_per_second=section.rate_per_second,
         rate_burst=section.rate_burst,
         batch_queries=section.batch_queries,
@@ -85,4 +94,16 @@ def run_service(places: Places, *, host: str, port: int, channel: str, key: byte
         release = searcher.release.release_id
         print(f"{channel} ({release}) answers at {address}", flush=True)
 
-    listen(app, host=host, port=port, drain_seconds=section.drain_seconds, say=say)
+    listen(
+        app,
+        host=host,
+        port=port,
+        max_connections=section.max_connections,
+        unready_seconds=section.unready_seconds,
+        drain_seconds=section.drain_seconds,
+        say=say,
+    )
+    if searcher.is_looking:
+        # All is written. The interpreter would wait for a store that answers no more.
+        sys.stdout.flush()
+        os._exit(0)

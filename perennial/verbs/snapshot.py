@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from perennial.release.publishing.publish import read_checked_channel
 from perennial.release.stores.store import Store
 from perennial.verbs.freeze import Frozen, freeze_tables
 from perennial.verbs.freezing.earlier import freeze_earlier
+from perennial.verbs.freezing.events import EventsLeftOut
 from perennial.verbs.freezing.queries import Rare
 from perennial.verbs.freezing.reference import freeze_reference
 
@@ -36,6 +37,7 @@ class SnapshotInfo:
     sessions: str  # keyed or numbered
     start: datetime
     end: datetime
+    events: EventsLeftOut = field(default_factory=EventsLeftOut)
 
     @property
     def left_out(self) -> str:
@@ -47,6 +49,13 @@ class SnapshotInfo:
             said.append(
                 f"{self.rare.queries:,} queries of {self.rare.requests:,} requests are left out: "
                 "too few sessions asked them"
+            )
+        if self.events.repeated:
+            said.append(f"{self.events.repeated:,} events that were sent again count once")
+        if self.events.not_shown:
+            said.append(
+                f"{self.events.not_shown:,} events are left out: their requests did not show what "
+                "they are about"
             )
         return ". ".join(said)
 
@@ -138,6 +147,7 @@ def _describe(
         sessions=frozen.sessions,
         start=frozen.start,
         end=frozen.end,
+        events=frozen.events,
     )
     about = {
         "format_version": FORMAT_VERSION,
@@ -146,6 +156,7 @@ def _describe(
         "dropped": info.dropped,
         "redacted": info.redacted,
         "rare": asdict(info.rare),
+        "events": asdict(info.events),
         "sessions": info.sessions,
         "digests": digests,
         "champion": champion,

@@ -2,6 +2,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from perennial.serving.excerpts import Excerpt, read_excerpts
+from perennial.serving.titles import Titles
 
 
 def write_catalogue(folder, text):
@@ -26,3 +27,24 @@ def test_a_source_without_a_readable_catalogue_gives_no_excerpts(tmp_path):
     assert read_excerpts(tmp_path, ["a"]) == {}
     pq.write_table(pa.table({"doc_id": ["a"]}), tmp_path / "catalogue.parquet")
     assert read_excerpts(tmp_path, ["a"]) == {}
+
+
+def test_titles_are_looked_up_by_id_in_a_table_that_follows_the_catalogue(tmp_path, monkeypatch):
+    titles = Titles(tmp_path / "catalogue.parquet")
+    assert titles.of(["a"]) == {}
+    write_catalogue(tmp_path, "many  words\n" * 100)
+    for wanted in (["a", "b", "missing", "a"], ["b"], []):
+        assert titles.of(wanted) == read_excerpts(tmp_path, wanted)
+    write_catalogue(tmp_path, "others")
+    assert titles.of(["a"]) == {"a": Excerpt("About a", "others")}
+    # The catalogue did not change, so nobody reads it again.
+    monkeypatch.setattr("perennial.serving.titles.pq.ParquetFile", None)
+    assert titles.of(["b"])["b"].first_words == "short"
+    (tmp_path / "catalogue.parquet").unlink()
+    assert titles.of(["b"]) == {}
+    titles.close()
+
+
+def test_a_catalogue_that_is_none_has_no_titles(tmp_path):
+    (tmp_path / "catalogue.parquet").write_bytes(b"not parquet")
+    assert Titles(tmp_path / "catalogue.parquet").of(["a"]) == {}

@@ -15,6 +15,7 @@ from tiny_release import NOON, publish_folders
 from perennial.errors import BadInput
 from perennial.release.publishing.publish import promote, rollback
 from perennial.release.stores.local import LocalStore
+from perennial.release.stores.store import silent
 from perennial.serving.searcher import Searcher
 
 
@@ -39,6 +40,22 @@ class Counting(LocalStore):
     def manifest_bytes(self, release_id):
         self.manifests += 1
         return super().manifest_bytes(release_id)
+
+
+class Slow(LocalStore):
+    """Its objects do not come before a test lets them; where it `crawls` it says that they will."""
+
+    def __init__(self, root, *, crawls):
+        super().__init__(root)
+        self.crawls, self.begun, self.go = crawls, threading.Event(), threading.Event()
+        self.go.set()
+
+    def fetch(self, digest, to, *, progress=silent):
+        self.begun.set()
+        while not self.go.wait(0.005):
+            if self.crawls:
+                progress(0)
+        super().fetch(digest, to, progress=progress)
 
 
 @pytest.fixture
@@ -173,10 +190,10 @@ def test_a_query_in_flight_across_many_swaps_is_answered_by_its_own_release(
     class Slow(str):
         """A query that takes as long as the test wants, right after it took its release."""
 
-        def strip(self, *_):
+        def encode(self, *how):
             begun.set()
             assert go_on.wait(30)
-            return "word7"
+            return super().encode(*how)
 
     ask = threading.Thread(target=lambda: answers.append(searcher.search(Slow("word7"), k=40)))
     ask.start()
@@ -342,3 +359,22 @@ def test_what_cannot_be_tidied_costs_a_warning_and_no_swap(searcher, swap, newer
     assert searcher.refresh() is True
     assert best(searcher) == "retrained-7"
     assert "could not be tidied" in caplog.text
+
+
+@pytest.mark.parametrize("crawls", [True, False])
+def test_closing_waits_for_no_download(store, swap, newer, tmp_path, monkeypatch, caplog, crawls):
+    slow = Slow(store.root, crawls=crawls)
+    searcher = Searcher.open(slow, "production", tmp_path / "cache", 0.005)
+    slow.begun.clear()
+    slow.go.clear()
+    swap(newer)
+    assert slow.begun.wait(5)
+    if not crawls:  # a store that answers no more: then it is the process that ends
+        monkeypatch.setattr("perennial.serving.searcher._CLOSING_SECONDS", 0.02)
+    searcher.close()
+    assert searcher.is_looking is not crawls
+    assert caplog.text == ""
+    slow.go.set()
+    wait_until(lambda: not searcher.is_looking)
+    with pytest.raises(BadInput, match="closed"):
+        searcher.search("word7")

@@ -66,7 +66,7 @@ def test_k_below_one_is_bad_input(searcher):
         searcher.search("word1", k=0)
 
 
-@pytest.mark.parametrize("query", ["🦆🦆", "never seen", "\0"])
+@pytest.mark.parametrize("query", ["🦆🦆", "never seen", "::"])
 def test_a_query_of_unknown_signs_only_finds_nothing(searcher, query):
     assert searcher.search(query).hits == ()
 

@@ -15,6 +15,7 @@ from perennial.data.schema import LOG_TABLES, TABLES
 from perennial.data.split import content_key
 from perennial.errors import PlaceUnusable, TableInvalid
 from perennial.verbs.freeze import Frozen, freeze_tables
+from perennial.verbs.freezing.events import EventsLeftOut
 from perennial.verbs.freezing.sessions import pseudonym
 
 KEY = b"only the operator knows"
@@ -196,3 +197,25 @@ def test_a_youngest_request_beyond_all_calendars_is_a_sentence(freeze, world, mi
     pq.write_table(rows, freeze.source / "requests" / "part-0000.parquet")
     with pytest.raises(TableInvalid, match="ts of table requests has a time that is not in"):
         freeze()
+
+
+def test_an_event_that_was_sent_again_counts_once_and_on_nothing_shown_not_at_all(freeze, world):
+    freeze()
+    before, source = freeze.read("events"), world.frame("events")
+    again = source.head(3).assign(ts=source["ts"].head(3) + pd.Timedelta(seconds=1))
+    stray = source.head(1).assign(event_id="stray", doc_id="elsewhere")
+    put(freeze, "events", pd.concat([source, again, stray, again]))
+    frozen = freeze()
+    assert frozen.events == EventsLeftOut(repeated=6, not_shown=1)
+    pd.testing.assert_frame_equal(freeze.read("events"), before)
+
+
+def test_events_that_contradict_each_other_or_are_many_strays_are_left_for_validate(freeze, world):
+    freeze()
+    before, source = len(freeze.read("events")), world.frame("events")
+    other = source.head(1).assign(type="convert", value=1.0)
+    strays = source.head(len(source) // 10).assign(doc_id="elsewhere")
+    strays["event_id"] = [f"stray-{i}" for i in range(len(strays))]
+    put(freeze, "events", pd.concat([source, other, strays]))
+    assert freeze().events == EventsLeftOut(0, 0)
+    assert len(freeze.read("events")) == before + 1 + len(strays)

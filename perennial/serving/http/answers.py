@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from perennial.errors import BadInput
-from perennial.serving.excerpts import read_excerpts
+from perennial.serving.excerpts import Excerpt
 from perennial.serving.http.bodies import Search
 from perennial.serving.service import Searched
 from perennial.serving.showing import Shown
@@ -37,24 +37,35 @@ def check_size(queries: Sequence[str], k: int, most: int, max_k: int, max_charac
         raise BadInput(f"a query has {longest} characters; ask in at most {max_characters}")
 
 
-def read_titles(source: Path, searched: Searched) -> dict[str, dict[str, Any]]:
-    """{doc_id: {title, first_words}} of all hits, from the source's catalogue."""
-    doc_ids = [hit.doc_id for each in searched.shown for hit in each.hits]
-    return {name: asdict(found) for name, found in read_excerpts(source, doc_ids).items()}
+def answer_of(
+    searched: Searched,
+    *,
+    channel: str,
+    session_id: str,
+    titles: Mapping[str, Excerpt] | None = None,
+) -> bytes:
+    """The JSON that is sent; hits of a shared list name their releases."""
+    both = zip(searched.request_ids, searched.shown, strict=True)
+    results = [_result(request_id, shown, titles) for request_id, shown in both]
+    return to_json({"channel": channel, "session_id": session_id, "results": results})
 
 
-def result_of(shown: Shown, titles: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """One query's result as it is sent; hits of a shared list name their releases."""
-    hits = [
-        {"doc_id": hit.doc_id, "score": hit.score, "rank": hit.rank} | titles.get(hit.doc_id, {})
-        for hit in shown.hits
+def _result(
+    request_id: str | None, shown: Shown, titles: Mapping[str, Excerpt] | None
+) -> dict[str, Any]:
+    hits: list[dict[str, Any]] = [
+        {"doc_id": doc_id, "score": score, "rank": rank}
+        for rank, (doc_id, score) in enumerate(zip(shown.doc_ids, shown.scores, strict=True), 1)
     ]
-    if shown.arm == "interleaved":
-        for hit, row in zip(hits, shown.rows, strict=True):
-            hit["release_id"] = row[4]
+    for hit, release_id in zip(hits, shown.releases, strict=False):
+        hit["release_id"] = release_id
+    if titles is not None:
+        for hit in hits:
+            hit |= asdict(titles[hit["doc_id"]]) if hit["doc_id"] in titles else {}
     return {
-        "request_id": shown.request_id,
+        "request_id": request_id,
         "release_id": shown.release_id,
         "arm": shown.arm,
+        "found": shown.found,
         "hits": hits,
     }

@@ -11,15 +11,15 @@ from random import Random
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from perennial.serving.batcher import Batcher
-from perennial.serving.http.answers import check_size, read_search, read_titles, result_of
+from perennial.serving.http.answers import answer_of, check_size, read_search
 from perennial.serving.http.bodies import Events as EventsBody
 from perennial.serving.http.bodies import Found, Problem, Search, Taken
 from perennial.serving.http.door import Door
 from perennial.serving.http.events import Events
+from perennial.serving.http.hosts import Hosts
 from perennial.serving.http.keys import AccessKeys
 from perennial.serving.http.metrics import Metrics
 from perennial.serving.http.page import add_page
@@ -33,9 +33,10 @@ from perennial.serving.searcher import Searcher
 from perennial.serving.service import Service
 from perennial.serving.shadowing import Shadowing
 from perennial.serving.tickets import Tickets
+from perennial.serving.titles import Titles
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem} for status in (400, 401, 403, 408, 413, 422, 429, 500, 503)
+    status: {"model": Problem} for status in (400, 401, 403, 408, 413, 421, 422, 429, 431, 500, 503)
 }
 _SEARCH = {
     "requestBody": {
@@ -53,12 +54,14 @@ def create_app(
     channel: str,
     source: Path,
     keys: AccessKeys,
+    hosts: Hosts,
     events_key: bytes,
     explore: float,
     max_queries: int,
     max_k: int,
     max_query_characters: int,
     max_body_bytes: int,
+    max_dwell_seconds: float,
     rate_per_second: float,
     rate_burst: int,
     batch_queries: int,
@@ -74,7 +77,8 @@ def create_app(
     tickets, spans = Tickets(events_key), Spans.from_environment(environment)
     metrics = Metrics(searcher, log, channel=channel, now=now)
     rates = Rates(per_second=rate_per_second, burst=rate_burst, clock=clock)
-    events = Events(log, tickets=tickets, now=now)
+    events = Events(log, tickets=tickets, now=now, max_dwell_seconds=max_dwell_seconds)
+    titles = Titles(source / "catalogue.parquet")
     shadowing = Shadowing(MirroredFiles(source / "mirrored"))
     running: list[Service] = []
 
@@ -85,7 +89,7 @@ def create_app(
             batch_queries=batch_queries,
             wait_seconds=batch_wait_ms / 1e3,
             max_waiting=max_waiting,
-            search_threads=search_threads,
+            threads=search_threads,
         )
         running.append(
             Service(
@@ -106,12 +110,15 @@ def create_app(
         await asyncio.to_thread(shadowing.close)
         await asyncio.to_thread(log.close)
         await asyncio.to_thread(searcher.close)
+        await asyncio.to_thread(titles.close)
         if spans is not None:
             spans.close()
 
     app = FastAPI(title="Perennial", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.draining = False
-    app.add_middleware(Door, keys=keys, max_body_bytes=max_body_bytes, refused=metrics.failed)
+    app.state.draining, app.state.refused = False, metrics.failed
+    app.add_middleware(
+        Door, keys=keys, hosts=hosts, max_body_bytes=max_body_bytes, refused=metrics.failed
+    )
 
     def charge(request: Request, queries: int) -> None:
         wait = rates.wait_seconds(request.state.asker, queries)
@@ -141,13 +148,12 @@ def create_app(
             metrics.searched(searched)
         if spans is not None:
             spans.searched(searched, headers=request.headers, k=body.k)
-        found = await asyncio.to_thread(read_titles, source, searched) if body.titles else {}
-        answer = {
-            "channel": channel,
-            "session_id": session_id,
-            "results": [result_of(each, found) for each in searched.shown],
-        }
-        return Response(to_json(answer), media_type="application/json")
+        told = None
+        if body.titles:
+            wanted = [doc_id for each in searched.shown for doc_id in each.doc_ids]
+            told = await asyncio.to_thread(titles.of, wanted)
+        answer = answer_of(searched, channel=channel, session_id=session_id, titles=told)
+        return Response(answer, media_type="application/json")
 
     @app.post("/events", response_model=Taken, responses=_REFUSALS)
     async def take_events(body: EventsBody, request: Request) -> Taken:

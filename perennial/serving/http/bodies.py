@@ -42,6 +42,9 @@ class Result(BaseModel):
     request_id: str | None
     release_id: str
     arm: Literal["stable", "candidate", "interleaved"]
+    found: Literal["dense", "lexical", "fused"] = Field(
+        description="how, and so what a score is: a cosine, BM25, or reciprocal ranks added up"
+    )
     hits: list[Hit]
 
 
@@ -54,13 +57,16 @@ class Found(BaseModel):
 
 
 class Event(_Body):
-    """What a person did with a hit; `value` is a dwell's seconds, or what a conversion is worth."""
+    """What a person did with a hit; `value` is a dwell's seconds, or what a conversion is worth.
 
-    request_id: Annotated[str, Field(min_length=1, max_length=128)]
+    Sent again, to any process of the service, it counts once.
+    """
+
+    request_id: Annotated[str, Field(min_length=1, max_length=512)]
     doc_id: Annotated[str, Field(min_length=1, max_length=1_000)]
     type: Literal["click", "dwell", "convert"]
     value: Annotated[float, Field(ge=0, le=1e9)] | None = None
-    event_id: Name | None = Field(None, description="one's own; sent again, the event counts once")
+    event_id: Name | None = Field(None, description="tells apart two that say the same")
 
 
 class Events(_Body):

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from perennial.serving.http.hosts import Hosts
 from perennial.serving.http.keys import AccessKeys
 
 Scope = MutableMapping[str, Any]
@@ -24,16 +25,26 @@ class Door:
     Starlette's own base class costs every answer a task of its own."""
 
     def __init__(
-        self, app: App, *, keys: AccessKeys, max_body_bytes: int, refused: Callable[[int], None]
+        self,
+        app: App,
+        *,
+        keys: AccessKeys,
+        hosts: Hosts,
+        max_body_bytes: int,
+        refused: Callable[[int], None],
     ) -> None:
         self._app, self._keys, self._max_body_bytes = app, keys, max_body_bytes
-        self._refused = refused
+        self._hosts, self._refused = hosts, refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        host = headers.get(b"host")
+        if not self._hosts.allow(host):
+            await self._refuse(send, 421, self._hosts.sentence(host))
+            return
         asker = self._asker(scope, headers)
         if asker is None:
             sentence = "no valid access key; send the header `Authorization: Bearer KEY`"

@@ -1,14 +1,17 @@
 """What Prometheus reads: latencies by step, errors, empty answers, freshness, the log's counts."""
 
+from collections import Counter as Counts
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from perennial.release.manifests.canonical import parse_utc
+from perennial.serving.answer import Found
 from perennial.serving.log.writer import LogWriter
 from perennial.serving.searcher import Searcher
 from perennial.serving.service import Searched
@@ -51,6 +54,11 @@ class Metrics:
         self._empty = Counter(
             "perennial_zero_results", "Queries without a hit.", labels, registry=self._registry
         )
+        found = Counter(
+            "perennial_found", "Queries answered, by what found the documents.",
+            ("channel", "found"), registry=self._registry,
+        )  # fmt: skip
+        self._found = {kind: found.labels(channel, kind) for kind in get_args(Found)}
         self._errors = Counter(
             "perennial_errors", "Requests refused or failed; candidate: stable answered.",
             ("channel", "status"),
@@ -70,7 +78,9 @@ class Metrics:
             series.total.observe(searched.total_seconds)
             of = [each for each in searched.shown if each.release_id == release_id]
             series.queries.inc(len(of))
-            series.empty.inc(sum(not each.hits for each in of))
+            series.empty.inc(sum(not each.doc_ids for each in of))
+        for kind, count in Counts(each.found for each in searched.shown).items():
+            self._found[kind].inc(count)
 
     def failed(self, status: int) -> None:
         """Count a request that was answered with an error."""

@@ -7,7 +7,7 @@ the kernel's, and free as soon as its holder is dead.
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from perennial.data.schema import TABLES
 from perennial.release.stores.durable import make_folder, usable
-from perennial.serving.log.records import Row, batch
 
 # The order in which they become visible: only a request makes the rest count.
 ORDER = ("events", "impressions", "requests")
@@ -31,20 +30,24 @@ class Spool:
             self.path, self.day, self.name = folder / f"{day}.{name}", day, name
             new = self.path.with_name(self.path.name + ".new")
             self._lock = os.open(new, os.O_CREAT | os.O_RDWR, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-            new.rename(_lock_of(self.path))  # held before anybody else can see it
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX)
+                new.rename(_lock_of(self.path))  # held before anybody else can see it
+            except OSError:
+                os.close(self._lock)
+                raise
         self._open = contextlib.ExitStack()
         self._writers: dict[str, tuple[pa.ipc.RecordBatchStreamWriter, pa.OSFile]] = {}
         self.rows = 0
 
-    def append(self, table: str, rows: Sequence[Row]) -> None:
+    def append(self, table: str, rows: pa.RecordBatch) -> None:
         """Write the rows; raises OSError where the disk refuses, and is then of no more use."""
         if table not in self._writers:
             file = self._open.enter_context(pa.OSFile(str(stream_of(self.path, table)), "wb"))
             stream = pa.ipc.new_stream(file, TABLES[table])
             self._writers[table] = stream, file
-        self._writers[table][0].write_batch(batch(table, rows))
-        self.rows += len(rows)
+        self._writers[table][0].write_batch(rows)
+        self.rows += int(rows.num_rows)
 
     def close(self) -> None:
         """Write no more; the lock stays until `remove`, so that nobody else takes it over."""
@@ -55,8 +58,10 @@ class Spool:
 
     def remove(self) -> None:
         """Delete the streams, then the lock: their rows lie elsewhere."""
-        remove(self.path)
-        os.close(self._lock)
+        try:
+            remove(self.path)
+        finally:
+            os.close(self._lock)
 
 
 @contextlib.contextmanager

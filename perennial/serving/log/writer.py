@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from perennial.serving.log.parts import recover, write_parts
-from perennial.serving.log.records import Event, Request, Row
+from perennial.serving.log.parts import recover
+from perennial.serving.log.records import Event, Request, batches_of
+from perennial.serving.log.rotation import Rotation
 from perennial.serving.log.spool import ORDER, Spool
 
 _SPOOLS = ".spool"
 _AT_ONCE = 200  # records: for so long, a millisecond or two, an answer may wait for the interpreter
+_BEHIND = 4  # spools that no disk takes as parquet: the next one is not closed, but grows
 _log = logging.getLogger(__name__)
 
 
@@ -33,7 +35,7 @@ class Counts:
 
 
 class LogWriter:
-    """Takes records from any thread; its own one spools them, and turns spools into parquet."""
+    """Takes records from any thread; its own one spools them, another makes parquet of spools."""
 
     def __init__(
         self,
@@ -55,7 +57,7 @@ class LogWriter:
         self._numbers = 0
         recover(self._folder, source)
         self._spool: Spool | None = self._new_spool(now().date())
-        self._closed: list[Spool] = []  # not yet parquet
+        self._rotation = Rotation(source)
         self._rotate_at = now().timestamp() + rotate_seconds
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="perennial-log", daemon=True)
@@ -78,6 +80,7 @@ class LogWriter:
         """Write all that was put, as parquet; nothing may be put any more."""
         self._stopping.set()
         self._thread.join()
+        self._rotation.close()
 
     @property
     def _folder(self) -> Path:
@@ -91,7 +94,8 @@ class LogWriter:
             while is_last and self._queue:
                 self._warned(self._flush)
             if is_last or self._is_time():
-                self._warned(self._rotate)
+                self._warned(self._retire)
+                self._rotate_at = self._now().timestamp() + self._rotate_seconds
 
     def _warned(self, step: Callable[[], None]) -> None:
         try:
@@ -101,20 +105,21 @@ class LogWriter:
 
     def _flush(self) -> None:
         while self._queue:
+            # Where spools break one after the other, what comes waits in the queue.
+            is_stuck = self._spool is None and self._rotation.waiting >= 2 * _BEHIND
+            if is_stuck and not self._stopping.is_set():
+                return
             taken = [self._queue.popleft() for _ in range(min(len(self._queue), _AT_ONCE))]
-            rows: dict[str, list[Row]] = {table: [] for table in ORDER}
             day = _day(taken[-1])
-            for record in taken:
-                for table, more in record.rows().items():
-                    rows[table] += more
             try:
+                batches = batches_of(taken)
                 if self._spool is not None and self._spool.day < day:
                     self._retire()
                 if self._spool is None:
                     self._spool = self._new_spool(day)
                 for table in ORDER:
-                    if rows[table]:
-                        self._spool.append(table, rows[table])
+                    if table in batches:
+                        self._spool.append(table, batches[table])
                 self.counts.written += len(taken)
             except Exception:
                 # Half of it may be in the spool: again, it would be there twice.
@@ -124,21 +129,18 @@ class LogWriter:
 
     def _is_time(self) -> bool:
         rows = 0 if self._spool is None else self._spool.rows
-        is_due = self._now().timestamp() >= self._rotate_at
-        return bool(self._closed) or rows >= self._rotate_rows or (is_due and rows > 0)
-
-    def _rotate(self) -> None:
-        self._retire()
-        self._rotate_at = self._now().timestamp() + self._rotate_seconds
-        while self._closed:
-            write_parts(self._closed[0].path, self._source)
-            self._closed.pop(0).remove()
+        is_due = rows >= self._rotate_rows or self._now().timestamp() >= self._rotate_at
+        return rows > 0 and is_due and self._rotation.waiting < _BEHIND
 
     def _retire(self) -> None:
-        if self._spool is not None:
-            self._spool.close()
-            self._closed.append(self._spool)
-            self._spool = None
+        spool, self._spool = self._spool, None
+        if spool is None:
+            return
+        spool.close()
+        if spool.rows:
+            self._rotation.take(spool)
+        else:  # no disk took a row of it; kept, the next thousand would be as many descriptors
+            spool.remove()
 
     def _new_spool(self, day: date) -> Spool:
         self._numbers += 1

@@ -18,6 +18,7 @@ from perennial.data.schema import TABLES
 from perennial.data.sources.days import part_files
 from perennial.release.channels.channel import Candidate
 from perennial.serving.http.app import create_app
+from perennial.serving.http.hosts import Hosts
 from perennial.serving.http.keys import AccessKeys
 from perennial.serving.log.writer import LogWriter
 from perennial.serving.searcher import Searcher
@@ -34,6 +35,8 @@ OPTIONS = {
     "max_k": 50,
     "max_query_characters": 200,
     "max_body_bytes": 10_000,
+    "max_dwell_seconds": 14_400.0,
+    "hosts": Hosts("127.0.0.1", ["testserver"]),
     "rate_per_second": 1e6,
     "rate_burst": 10**6,
     "batch_queries": 64,

@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from perennial.errors import BadInput
+from perennial.serving.http.hosts import Hosts
 from perennial.serving.http.keys import AccessKeys, check_exposure
 from perennial.serving.http.rates import Rates
 
@@ -96,6 +97,8 @@ def test_an_oversized_body_is_refused_whether_it_says_its_size_or_not(serve):
         ("{}", "query"),
         ('{"query": ""}', "query"),
         ('{"query": " "}', "query 1 of 1 is empty"),
+        ('{"query": "\\u200b\\ufeff\\u00ad"}', "query 1 of 1 is empty"),
+        ('{"query": ["a", "\\u0000\\u2060"]}', "query 2 of 2 is empty"),
         ('{"query": []}', "query"),
         ('{"query": ["a", 1]}', "query"),
         ('{"query": "a", "k": 0}', "k"),
@@ -124,6 +127,29 @@ def test_what_a_form_of_another_page_can_send_is_no_question(serve):
     for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
         answer = client.post("/search", content=body, headers={"content-type": kind})
         assert answer.status_code == 422 and "content-type" in answer.json()["error"]
+
+
+def test_a_query_of_signs_alone_is_one(serve):
+    for query in ("???", "\N{GRINNING FACE}", "::", "é"):
+        assert serve().search(query) is not None
+
+
+def test_a_name_that_somebody_else_points_here_is_refused_on_loopback(serve):
+    client = serve(hosts=Hosts("127.0.0.1", ["search.example"])).client
+    for good in ("localhost", "LOCALHOST:8080", "127.0.0.1:1", "[::1]:8080", "Search.Example:80"):
+        assert client.get("/", headers={"host": good}).status_code == 200
+    for path in ("/", "/search", "/healthz", "/metrics"):
+        for bad in ("evil.example:8080", "localhost.evil.example", "10.0.0.1", "[::2]", ""):
+            answer = client.get(path, headers={"host": bad})
+            assert answer.status_code == 421
+            assert "PERENNIAL_HOSTS" in answer.json()["error"]
+
+
+def test_beyond_loopback_any_name_is_ours_unless_some_are_named():
+    assert Hosts("0.0.0.0").allow(b"anything") and Hosts("10.0.0.1").allow(None)
+    named = Hosts("0.0.0.0", ["search.example"])
+    assert named.allow(b"search.example:443") and named.allow(b"127.0.0.1")
+    assert not named.allow(b"evil.example")
 
 
 def test_a_failure_of_our_own_is_a_sentence_too_and_its_words_stay_inside(serve, caplog):

@@ -1,6 +1,12 @@
-"""Events: only for answers of ours, each once."""
+"""Events: only for answers of ours and what those showed, each once."""
+
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perennial.serving.tickets import Tickets
 
 
 def sent(served, *events):
@@ -36,10 +42,11 @@ def test_an_event_that_is_sent_again_counts_once(serve):
     "forge",
     [
         lambda real: "made-up",
-        lambda real: real[:-1] + ("0" if real[-1] != "0" else "1"),
-        lambda real: ("0" if real[0] != "0" else "1") + real[1:],
-        lambda real: real.partition("-")[0] + "-",
-        lambda real: "é-" + real,
+        lambda real: real[:-2] + ("AA" if real[-2:] != "AA" else "BA"),
+        lambda real: ("B" if real[0] == "A" else "A") + real[1:],
+        lambda real: real + "==",
+        lambda real: real[:-4],
+        lambda real: "é" + real,
     ],
 )
 def test_an_event_of_no_answer_of_ours_is_refused_with_all_that_came_with_it(serve, forge):
@@ -56,6 +63,48 @@ def test_a_request_of_another_key_is_none_of_ours(serve):
     assert sent(serve(), click(foreign)).status_code == 403
 
 
-@pytest.mark.parametrize("value", [-1, 1e10, "NaN", "long"])
-def test_a_value_that_is_no_span_of_time_is_refused(serve, value):
-    assert sent(serve(), click("x", type="dwell", value=value)).status_code == 422
+@pytest.mark.parametrize("value", [-1, 1e10, "NaN", "long", 14_401, None])
+def test_a_dwell_that_is_no_span_of_time_is_refused(serve, value):
+    served = serve()
+    request_id = served.search("word7")[0]["request_id"]
+    answer = sent(served, click(request_id), click(request_id, type="dwell", value=value))
+    assert answer.status_code == 422 and "event" in answer.json()["error"]
+    assert sent(served, click(request_id, type="dwell", value=0.0)).json()["taken"] == 1
+
+
+def test_an_event_about_what_its_answer_did_not_show_is_refused_with_all_that_came_with_it(serve):
+    served = serve()
+    one, other = served.search(["word7", "word1"], k=1)
+    shown = click(one["request_id"])
+    for stray in (click(other["request_id"]), click(one["request_id"], doc_id="elsewhere")):
+        answer = sent(served, shown, stray)
+        assert answer.status_code == 422
+        assert answer.json()["error"].startswith("event 2 of 2 is about document")
+    nothing = served.search("nothingthatisknown")[0]["request_id"]
+    assert sent(served, click(nothing)).status_code == 422
+    assert served.logged("events") == []
+
+
+def test_another_process_knows_the_answer_too_and_its_clock_puts_no_event_before_it(serve):
+    served, other = serve(), serve()
+    request_id = served.search("word7")[0]["request_id"]
+    other.clock.now -= timedelta(seconds=30)
+    assert sent(served, click(request_id)).json() == sent(other, click(request_id)).json()
+    (here,) = served.logged("events")
+    there = other.logged("events")
+    asked = served.logged("requests")[0]["ts"]
+    assert {each["event_id"] for each in there} == {here["event_id"]}
+    assert all(each["ts"] >= asked for each in there)
+
+
+@given(st.lists(st.text(min_size=1), max_size=120, unique=True), st.binary(min_size=1))
+def test_a_ticket_tells_when_and_what_was_shown_and_only_to_who_has_the_key(doc_ids, key):
+    tickets, ts = Tickets(key), datetime(2026, 1, 5, 12, 0, 0, 123_456, tzinfo=UTC)
+    (request_id,) = tickets.new(ts, [doc_ids])
+    ticket = tickets.read(request_id)
+    assert ticket.ts == ts and all(map(ticket.may_have_shown, doc_ids))
+    assert Tickets(key + b"!").read(request_id) is None
+    assert len({request_id, *tickets.new(ts, [doc_ids, doc_ids])}) == 3
+    assert len(request_id) <= 512
+    if not doc_ids:
+        assert not ticket.may_have_shown("anything")

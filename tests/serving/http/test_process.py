@@ -15,6 +15,7 @@ from service_process import ROOT, people, service, terminate
 from tiny_release import publish_folders
 
 from perennial.data.sources.days import part_files
+from perennial.release.manifests.manifest import read_manifest
 
 pytestmark = pytest.mark.slow
 BUFFER_SECONDS = 0.05  # serve.log_flush_seconds, in params.yaml
@@ -51,6 +52,7 @@ def test_sigkill_loses_at_most_the_buffer_and_the_next_process_brings_the_rest(h
         process.wait()
     before = [(r, at) for r, at in asked.answered if at <= killed]
     assert len(before) > 100
+    assert [why for why, at in asked.failed if at < killed] == []  # else only what was in flight
     assert logged(home) == []  # all of it is in the spool
     with service(home) as (process, _):
         terminate(process)
@@ -75,6 +77,25 @@ def test_a_channel_that_moves_under_load_fails_no_request(home, store, swap, ret
         terminate(process)
     assert failed == []
     assert set(asked.releases) == {one, second}
+
+
+def test_sigterm_does_not_wait_for_a_release_that_is_on_its_way(home, store, swap, retrained):
+    second = publish_folders(store, retrained)
+    stable = store.read_channel("production").stable
+    first = read_manifest(store.manifest_bytes(stable), release_id=stable)
+    digest = max(second.objects().keys() - first.objects().keys())
+    there = home / "store" / "objects" / digest[7:9] / digest[7:]
+    there.chmod(0o600)
+    with there.open("r+b") as large:
+        large.truncate(100 << 30)  # holes, of which a disk needs nothing and a digest a minute
+    with service(home) as (process, _):
+        swap(second.release_id)
+        until = time.monotonic() + 20
+        while not any((home / "cache" / "objects").rglob(".*.tmp")):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        began = terminate(process)
+    assert time.monotonic() - began < 15
 
 
 def test_beyond_loopback_it_starts_with_keys_only_and_asks_for_them(home):

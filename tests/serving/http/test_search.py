@@ -1,6 +1,7 @@
 """What is asked and answered over HTTP, and what of it stands in the log."""
 
 import time
+from collections import deque
 from datetime import timedelta
 
 import pyarrow.parquet as pq
@@ -162,6 +163,24 @@ def test_a_candidate_that_raises_costs_no_answer_either(serve, roll_out, newer, 
     (result,) = served.search("word7", k=1)
     assert result["arm"] == "candidate" and result["hits"][0]["doc_id"] == "first-7"
     assert result["release_id"] == store.read_channel("production").stable
+
+
+def test_a_candidate_that_is_promoted_meanwhile_has_not_failed(serve, roll_out, newer, swap):
+    served = serve()
+    roll_out(newer)
+    served.searcher.refresh()
+
+    class Promoting(deque):
+        """Is told of the query between the choice of its arm and its answer."""
+
+        def extend(self, asked):
+            swap(newer)
+            served.searcher.refresh()
+
+    served.searcher._asked = Promoting()
+    (result,) = served.search("word7", k=1)
+    assert (result["release_id"], result["hits"][0]["doc_id"]) == (newer, "retrained-7")
+    assert 'status="candidate"' not in served.client.get("/metrics").text
 
 
 def test_metrics_tell_releases_steps_empty_answers_and_errors_apart(serve, store):

@@ -5,9 +5,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from perennial.data.schema import TABLES
 from perennial.data.sources.days import part_files
 from perennial.serving.log.parts import recover, write_parts
-from perennial.serving.log.records import Event, Request
+from perennial.serving.log.records import Event, Request, batches_of
 from perennial.serving.log.spool import Spool, batches, stream_of
 from perennial.serving.log.writer import LogWriter
 
@@ -27,11 +28,9 @@ DAY = NOON.date()
 
 
 def request(number, ts=NOON):
-    request_id = f"request-{number:06d}"
-    shown = [(request_id, f"doc-{i}", i, 1.0 / i, "rel-1", None, 0.9) for i in (1, 2, 3)]
-    return Request(
-        request_id, "ann", ts, "word", "production", "stable", "rel-1", 3, 1.5, False, tuple(shown)
-    )
+    about = ("ann", ts, "word", "production", "stable", "rel-1", 1.5, False)
+    shown = [f"doc-{i}" for i in (1, 2, 3)], [1 / i for i in (1, 2, 3)], [0.9] * 3
+    return Request(f"request-{number:06d}", *about, *shown)
 
 
 def event(number):
@@ -94,7 +93,7 @@ def test_parts_are_rotated_by_time_and_rows_while_it_runs(tmp_path):
 def test_a_new_day_begins_new_files(tmp_path):
     log = open_log(tmp_path, now=lambda: NOON)
     for day in range(3):
-        log.put(replace(request(day), ts=NOON + timedelta(days=day)))
+        log.put(request(day, NOON + timedelta(days=day)))
         wait_until(lambda: log.counts.written == day + 1)  # noqa: B023
     log.close()
     folders = [path.parent.name for path in part_files(tmp_path / "requests")]
@@ -117,10 +116,85 @@ def test_what_no_disk_takes_is_counted_and_the_log_goes_on_where_it_can(tmp_path
     assert "could not be written" in caplog.text
 
 
+def test_rows_are_what_was_shown_whoever_showed_it():
+    one = request(1)
+    about = ("bob", NOON, "more", "production", "interleaved", "rel-1", 2.0, False)
+    teams, releases = ["stable", "candidate"], ["rel-1", "rel-2"]
+    both = Request("request-2", *about, ["a", "b"], [0.5, 0.25], (), teams, releases)
+    none = Request("request-3", *about, [], [])
+    found = batches_of([one, both, event(1), none])
+    assert {
+        name: batch.schema.equals(TABLES[name]) for name, batch in found.items()
+    } == dict.fromkeys(("events", "requests", "impressions"), True)
+    assert found["requests"]["n_results"].to_pylist() == [3, 2, 0]
+    rows = [tuple(row.values()) for row in found["impressions"].to_pylist()]
+    assert rows[0] == ("request-000001", "doc-1", 1, 1.0, "rel-1", None, 0.9)
+    assert [row[2] for row in rows] == [1, 2, 3, 1, 2]
+    assert rows[3:] == [
+        ("request-2", "a", 1, 0.5, "rel-1", "stable", None),
+        ("request-2", "b", 2, 0.25, "rel-2", "candidate", None),
+    ]
+
+
+def descriptors():
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def test_a_disk_that_takes_nothing_costs_a_few_descriptors_and_then_the_log_goes_on(tmp_path):
+    (tmp_path / "requests").write_text("in the way of the parquet")
+    log = open_log(tmp_path, rotate_rows=1)
+    before, held = descriptors(), []
+    for number in range(12):
+        log.put(request(number))
+        wait_until(lambda: log.counts.written == number + 1)  # noqa: B023
+        time.sleep(0.015)
+        held.append(descriptors())
+    assert held[-1] == held[-3] <= before + 16
+    assert log.counts.lost == 0
+    (tmp_path / "requests").unlink()
+    log.close()
+    assert sorted(ids(tmp_path)) == [f"request-{n:06d}" for n in range(12)]
+    assert descriptors() <= before
+
+
+def test_a_folder_that_takes_no_spool_costs_no_descriptor(tmp_path):
+    log = open_log(tmp_path, rotate_rows=1)
+    log.put(request(1))
+    wait_until(lambda: ids(tmp_path))
+    shutil.rmtree(tmp_path / ".spool")
+    (tmp_path / ".spool").write_text("in the way")
+    before = descriptors()
+    for number in range(2, 8):
+        log.put(request(number))
+        wait_until(lambda: log.counts.lost == number - 1)  # noqa: B023
+    assert descriptors() <= before
+    log.close()
+
+
+def test_the_log_goes_on_while_a_spool_becomes_parquet(tmp_path, monkeypatch):
+    go, begun = threading.Event(), threading.Event()
+
+    def slowly(spool, source):
+        begun.set()
+        assert go.wait(10)
+        return write_parts(spool, source)
+
+    monkeypatch.setattr("perennial.serving.log.rotation.write_parts", slowly)
+    log = open_log(tmp_path, rotate_rows=1)
+    log.put(request(1))
+    assert begun.wait(5)
+    log.put(request(2))
+    wait_until(lambda: log.counts.written == 2)
+    assert ids(tmp_path) == []
+    go.set()
+    log.close()
+    assert sorted(ids(tmp_path)) == ["request-000001", "request-000002"]
+
+
 def spooled(folder, rows=6):
     spool = Spool(folder, day=DAY, name="serve-1")
     for number in range(rows):
-        for table, some in request(number).rows().items():
+        for table, some in batches_of([request(number)]).items():
             spool.append(table, some)
     spool.close()
     os.close(spool._lock)  # as if its process were dead

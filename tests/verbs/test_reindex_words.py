@@ -1,0 +1,92 @@
+"""reindex and words: they grow with the vectors, and find what has none yet."""
+
+import math
+
+import pytest
+from tiny_release import NOON, fast_folder
+from tiny_shop import Shop
+
+from perennial.errors import BadInput
+from perennial.model.vectors import VectorCache
+from perennial.release.channels.moves import read_kept
+from perennial.release.manifests.documents import live_documents
+from perennial.release.publishing.publish import rollback
+from perennial.release.verify import verify_store
+from perennial.serving.searcher import Searcher
+
+
+@pytest.fixture
+def shop():
+    with fast_folder() as place:
+        shop = Shop(place)
+        shop.open_with()
+        yield shop
+
+
+def change_some(shop, day):
+    """Some added, changed, removed and under another slice, others each day."""
+    for i in range(4):
+        shop.documents[f"new-{day}-{i}"] = (f"word{day} word{i * 11 % 60} word{i}", None)
+    shop.documents[f"doc-{day:03d}"] = (f"word{day + 20} word{day + 20}", None)
+    shop.documents[f"doc-{day + 20:03d}"] = (shop.documents[f"doc-{day + 20:03d}"][0], "guide")
+    del shop.documents[f"doc-{day + 10:03d}"]
+    shop.export()
+
+
+def test_words_after_increments_and_compactions_are_those_of_the_whole_catalogue(shop):
+    merged = 0
+    for day in range(5):
+        change_some(shop, day)
+        done = shop.reindex(settings={"fanout": 3, "max_dead_share": 0.15})
+        merged += sum(side.merged for side in done.sides)
+        assert shop.said() == shop.said_at_once()
+    assert merged
+    assert verify_store(shop.store) == []
+
+
+def test_new_documents_are_found_by_their_words_until_they_have_vectors(shop, monkeypatch):
+    change_some(shop, 1)
+    shop.documents["late"] = ("word7 zebra", "guide")
+    shop.export()
+
+    def never(*given, **options):
+        raise BadInput("the encoder was killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VectorCache, "embed", never)
+        with pytest.raises(BadInput):
+            shop.reindex(settings={"lexical_first": 2})
+    waiting = read_kept(shop.store, shop.channel().stable, key=None)
+    assert [each.rows for each in waiting.index.waiting] == [5]
+    held = set(live_documents(shop.store, waiting)["doc_id"].to_pylist())
+    assert held == shop.documents.keys()
+    with Searcher.open(shop.store, "production", shop.root / "reader", math.inf) as searcher:
+        answer = searcher.search("zebra", k=3)
+        assert (list(answer.doc_ids), answer.found) == (["late"], "lexical")
+        both = searcher.search("word7 zebra", k=3)
+        assert both.found == "fused" and both.doc_ids[1] == "late" != both.doc_ids[0]
+        assert searcher.search("word7 zebra", k=3, slice="guide").doc_ids[0] == "late"
+        assert searcher.search("word40", k=3).found == "dense"
+        assert shop.reindex(settings={"lexical_first": 2}).decision.outcome == "promote"
+        assert searcher.refresh()
+        assert searcher.search("word7 zebra", k=3).found == "dense"
+    assert shop.held() == shop.built_at_once() and shop.said() == shop.said_at_once()
+    assert read_kept(shop.store, shop.channel().stable, key=None).index.waiting == ()
+    assert verify_store(shop.store) == []
+
+
+def test_a_rollback_hides_what_waited_and_was_deleted_since(shop):
+    change_some(shop, 1)
+    shop.documents["late"] = ("zebra", None)
+    shop.export()
+    shop.reindex(settings={"lexical_first": 2})
+    waiting = shop.channel().history[-2].to
+    assert read_kept(shop.store, waiting, key=None).index.waiting
+    del shop.documents["late"]
+    shop.export()
+    shop.reindex()
+    rollback(shop.store, "production", to=waiting, now=NOON, why="because", who="test")
+    with Searcher.open(shop.store, "production", shop.root / "reader", math.inf) as searcher:
+        assert searcher.release.release_id == waiting
+        assert searcher.search("zebra").doc_ids == []
+        assert "new-1-0" in searcher.search("word1", k=20).doc_ids
