@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+from plain_bm25 import plain_bm25
 from tiny_release import HEALTH, NOON, WORDS, write_folders
 from tiny_shop import SECTIONS
 
@@ -125,6 +126,7 @@ class Place:
             memory_mb=100,
             probes=probes,
             seed=0,
+            texts=[documents[name][0] for name in names],
         )
         health = HEALTH | index_health(index, doc_ids=names, probes=probes, seed=0, vectors=vectors)
         release_id = publish(
@@ -235,3 +237,16 @@ def assert_true_answers(
     if is_exact:
         best = sorted(wanted.values(), reverse=True)[: len(few)]
         assert np.allclose(scores, best, atol=tolerance)
+
+
+def assert_true_words(searcher: Searcher, documents: Documents, query: str) -> None:
+    """What shares a word is found by it, whatever grew, died and was merged since; nothing else."""
+    lexical = searcher.release.index.lexical
+    assert lexical is not None
+    wanted = plain_bm25({name: text for name, (text, _) in documents.items()}, query)
+    found = lexical.search([query], len(documents) + 3)
+    names = [name for name in found.doc_ids[0] if name is not None]
+    assert sorted(names) == sorted(wanted), query
+    scores = found.scores[0][: len(names)]
+    assert np.allclose(scores, [wanted[name] for name in names], atol=1e-5)
+    assert (np.diff(scores) <= 0).all()

@@ -23,6 +23,7 @@ from proofs.catalogue_machine import (
     Held,
     Place,
     assert_true_answers,
+    assert_true_words,
     in_years,
     make_documents,
 )
@@ -185,6 +186,11 @@ class Life(RuleBasedStateMachine):
     @rule(index=st.booleans())
     def roll_back(self, index: bool) -> None:
         lineage, before = self.releases[self.stable].lineage, self.place.channel()
+        if self.candidate is not None and not index:  # only that goes
+            after = rollback(self.place.store, "production", now=self.place.tick(), **SAID)
+            assert (after.stable, after.candidate) == (self.stable, None)
+            self.candidate, self.is_held = None, True
+            return
         earlier = [self.today(each) for each in self.standing[:-1]]
         possible = [
             each
@@ -298,6 +304,7 @@ class Life(RuleBasedStateMachine):
                 tolerance=CODES if self.factory.endswith("SQ8") else 1e-5,
                 is_exact=self.factory == "Flat",
             )
+        assert_true_words(searcher, shown, query)
 
     @invariant()
     def the_store_and_the_channel_are_as_the_model_says(self) -> None:
