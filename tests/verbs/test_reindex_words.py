@@ -75,18 +75,22 @@ def test_new_documents_are_found_by_their_words_until_they_have_vectors(shop, mo
     assert verify_store(shop.store) == []
 
 
-def test_a_rollback_hides_what_waited_and_was_deleted_since(shop):
+def test_a_rollback_to_what_waited_hides_what_was_deleted_since(shop):
     change_some(shop, 1)
     shop.documents["late"] = ("zebra", None)
     shop.export()
     shop.reindex(settings={"lexical_first": 2})
-    waiting = shop.channel().history[-2].to
+    before, waiting = (shop.channel().history[at].to for at in (-3, -2))
     assert read_kept(shop.store, waiting, key=None).index.waiting
     del shop.documents["late"]
     shop.export()
     shop.reindex()
+    full = shop.channel().history[-2].to
+    said = {"now": NOON, "why": "because", "who": "test"}
+    for wanted in (full, before):  # the one between them is gone back to by its name only
+        assert rollback(shop.store, "production", index=True, **said).stable == wanted
     rollback(shop.store, "production", to=waiting, now=NOON, why="because", who="test")
     with Searcher.open(shop.store, "production", shop.root / "reader", math.inf) as searcher:
-        assert searcher.release.release_id == waiting
+        assert searcher.release.release_id == waiting == shop.channel().stable
         assert searcher.search("zebra").doc_ids == []
         assert "new-1-0" in searcher.search("word1", k=20).doc_ids

@@ -115,7 +115,9 @@ def _targets(
     for start in reversed(starts):
         # Not all indexes of a lineage stand in the history: it is thinned.
         for each in _and_ancestors(store, today(store, start), key=key):
-            if each.release_id not in seen and (each.lineage == lineage) == index:
+            # One in which documents still wait for their vectors is gone back to by its name only.
+            is_wanted = (each.lineage == lineage) == index and not each.index.waiting
+            if each.release_id not in seen and is_wanted:
                 yield each.release_id
             seen.add(each.release_id)
 
