@@ -1,0 +1,88 @@
+"""MLflow's basic authentication, in which a reviewer's name is the one that they logged in with.
+
+MLflow keeps no record of who set a tag. Its server can be told of `signed_in`, as the
+`authorization_function` of the file that MLFLOW_AUTH_CONFIG_PATH names: then nobody approves, or
+rejects, under another's name.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tasks.registry import APPROVED, REJECTED, REVIEWER
+
+if TYPE_CHECKING:
+    from flask import Response
+    from werkzeug.datastructures import Authorization
+
+_ANSWERS = (APPROVED, REJECTED)
+_CREATE, _SET, _ALIAS = _SIGNING = (
+    "/mlflow/model-versions/create",
+    "/mlflow/model-versions/set-tag",
+    "/mlflow/registered-models/alias",
+)
+
+
+@dataclass(frozen=True)
+class Signed:
+    """Whose name stands on a version, and whether it answers for anything yet."""
+
+    reviewer: str
+    has_answered: bool
+
+
+class SignedOf(Protocol):
+    """Looks a version up in the registry."""
+
+    def __call__(self, model: str, version: str) -> Signed: ...
+
+
+def signed_in() -> "Authorization | Response":
+    """Who asks, as MLflow's own basic authentication finds; 401 for a stranger, 403 for a forger.
+
+    Runs in the process of MLflow's server, before each of its requests.
+    """
+    from flask import Response, request
+    from mlflow.server.auth import authenticate_request_basic_auth
+    from mlflow.server.handlers import _get_normalized_request_json
+
+    who = authenticate_request_basic_auth()
+    if isinstance(who, Response) or not request.path.endswith(_SIGNING):
+        return who
+    # As the server will read it: a text or a text in a text may be a mapping, too.
+    body = _get_normalized_request_json(request)
+    said = forgery(request.path, body, name=str(who.username), signed_of=_signed_of)
+    return who if said is None else Response(f"{said}\n", 403)
+
+
+def forgery(path: str, body: Any, *, name: str, signed_of: SignedOf) -> str | None:
+    """Why this request would sign as somebody else than `name`, in a sentence; None for others."""
+    if not isinstance(body, Mapping) or not path.endswith(_SIGNING):
+        return None
+    if path.endswith(_CREATE):
+        known = {tag.get("key") for tag in body.get("tags") or () if isinstance(tag, Mapping)}
+        if known & {REVIEWER, *_ANSWERS}:
+            return "a version is made without an answer; set its tags when it is there"
+        return None
+    key = body.get("alias" if path.endswith(_ALIAS) else "key")
+    if key not in (REVIEWER, *_ANSWERS):
+        return None
+    signed = signed_of(str(body.get("name")), str(body.get("version")))
+    if key == REVIEWER:
+        if body.get("value") != name:
+            return f"the tag {REVIEWER} is the name of who sets it: {name}"
+        if signed.has_answered and signed.reviewer != name:
+            return f"{signed.reviewer or 'somebody'} answered already; take that away first"
+    elif signed.reviewer != name:
+        return f"set the tag {REVIEWER} to {name} first: an answer is of whom it names"
+    return None
+
+
+def _signed_of(model: str, version: str) -> Signed:
+    from mlflow.server.handlers import _get_model_registry_store
+
+    registry = _get_model_registry_store()
+    tags = registry.get_model_version(model, version).tags
+    aliases = registry.get_registered_model(model).aliases
+    answered = any(key in tags for key in _ANSWERS) or str(aliases.get(APPROVED)) == version
+    return Signed(str(tags.get(REVIEWER, "")), answered)
