@@ -22,9 +22,14 @@ def serving_id(run: Run) -> str | None:
 
 def both_releases(run: Run) -> tuple[LoadedRelease, LoadedRelease]:
     """The champion and this run's candidate, from the store and verified."""
-    cache, key = run.places.cache, signing_key()
-    champion = load_release(run.store, _kept_champion(run), cache, key=key)
-    return champion, load_release(run.store, today(run.store, candidate_id(run)), cache, key=key)
+    ids = _kept_champion(run), today(run.store, candidate_id(run))
+    champion, candidate = (
+        load_release(
+            run.store, each, run.places.cache, key=signing_key(), fuse=run.params.serve.fuse
+        )
+        for each in ids
+    )
+    return champion, candidate
 
 
 def _kept_champion(run: Run) -> str:

@@ -40,7 +40,7 @@ def shadowing(store: Store, places: Places, params: Params, *, now: datetime) ->
             reason = f"Services mirror, but none has mirrored {candidate} yet: they are loading it."
             return Decision("inconclusive", (reason,), ())
         champion, other = (
-            load_release(store, each, places.cache, key=signing_key())
+            load_release(store, each, places.cache, key=signing_key(), fuse=params.serve.fuse)
             for each in (stable, candidate)
         )
         logged = places.source / "requests" / "**" / "*.parquet"
