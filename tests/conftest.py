@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from perennial.data.schema import LOG_TABLES, TABLES
 
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 # Two cores run two workers and servers: how long an example takes there says nothing of the code.
 # The same examples in every run; `make lives` looks at others each time.
-settings.register_profile("house", deadline=None, derandomize=True)
-settings.register_profile("wild", deadline=None)
+# Explaining a failure traces every line of every example, which takes longer than the examples.
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
+settings.register_profile("house", deadline=None, phases=PHASES, derandomize=True)
+settings.register_profile("wild", deadline=None, phases=PHASES)
 settings.load_profile(os.environ.get("EXAMPLES", "house"))
 
 START = pd.Timestamp("2026-01-05", tz="UTC")
