@@ -163,7 +163,7 @@ def test_a_download_goes_on_after_a_break(far, proxy, source, tmp_path):
     proxy.seen.clear()
     told = []
     far.fetch(digest, tmp_path / "copy", progress=told.append)
-    assert ranges_read(proxy) == 1 + 2  # a look, and the two parts that were missing
+    assert 1 + 2 <= ranges_read(proxy) < 1 + 4  # a look, and the parts that were missing
     assert (tmp_path / "copy").read_bytes() == source.read_bytes()
     assert sum(told) == SIZE
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "source"]
