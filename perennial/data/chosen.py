@@ -47,15 +47,17 @@ def choose(
 def ragged(
     query: np.ndarray, document: np.ndarray, scores: np.ndarray, *, queries: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs, sorted by query, to (queries, widest) rows padded with -1, and scores; a pair once."""
+    """Pairs, sorted by query, to (queries, widest) rows padded with -1, the nearest first, and
+    scores; a pair once."""
     _, first = np.unique(np.stack([query, document]), axis=1, return_index=True)
-    first.sort()
-    query = query[first]
+    first.sort()  # of equally near ones, the first that was named
+    order = first[np.lexsort((-scores[first], query[first]))]
+    query = query[order]
     counts = np.bincount(query, minlength=queries)
     column = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)
     rows = np.full((queries, int(counts.max(initial=0))), -1, dtype=np.int64)
     out = np.full(rows.shape, np.inf, dtype=np.float32)
-    rows[query, column], out[query, column] = document[first], scores[first]
+    rows[query, column], out[query, column] = document[order], scores[order]
     return rows, out
 
 

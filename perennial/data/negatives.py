@@ -81,7 +81,7 @@ def mine_negatives(
     seed: int = 0,
     score: Score | None = None,
 ) -> Negatives:
-    """Per query up to `count` negatives: the log's, then the nearest, then random ones.
+    """Per query up to `count` negatives: the nearest of the log, of all, then random ones.
 
     A negative is no positive, none of the pairs in `never`, and scores below `max_positive_share`
     of the *lowest* positive and `absolute_margin` below it (Moreira et al. 2024, "NV-Retriever",

@@ -144,7 +144,8 @@ def test_the_log_and_the_nearest_are_those_of_the_slow_twin(
         scores, bound = asked.similarity[query], asked.bound(query)
         good = [r for r in range(len(scores)) if scores[r] < bound]
         good = [r for r in good if r not in asked.positives[query]]
-        wanted = [r for r in asked.passed[query] if r in good][: min(log, negatives)]
+        passed = sorted(asked.passed[query].tolist(), key=lambda r: -scores[r])
+        wanted = [r for r in passed if r in good][: min(log, negatives)]
         near = sorted(range(len(scores)), key=lambda r: -scores[r])[: asked.neighbours]
         wanted += [r for r in near if r in good and r not in wanted]
         found = [int(n["doc_id"][1:]) for n in row.negatives if n["origin"] != "random"]
