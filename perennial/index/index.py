@@ -146,7 +146,9 @@ class Index:
         for number, segment in enumerate(self.segments):
             here = found.segments == number
             if here.any():
-                names[here] = segment.rows.doc_ids.take(pa.array(found.rows[here])).to_pylist()
+                taken = segment.rows.doc_ids.take(pa.array(found.rows[here]))
+                # to_pylist takes ten times as long.
+                names[here] = taken.to_numpy(zero_copy_only=False)
         return names
 
     def search_rows(

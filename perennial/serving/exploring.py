@@ -4,13 +4,12 @@ Without it a log cannot tell what a rank is worth from what stands there.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Explored:
+class Explored(NamedTuple):
     """The order in which the documents are shown, by their places in the answer, and the chance of
     each to stand at its rank; None: as they were found."""
 

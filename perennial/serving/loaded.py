@@ -131,8 +131,8 @@ def load_release(
 
 def is_blank(query: str) -> bool:
     """True where nothing of it can be seen: white space, control and zero-width characters."""
-    if any(map(str.isalnum, query[:8])):
-        return False
+    if query.isascii() and query.isprintable():
+        return not query or query.isspace()
     return all(category(each) in _UNSEEN for each in query)
 
 
@@ -143,6 +143,8 @@ def check_queries(queries: Sequence[str], k: int) -> None:
     for position, query in enumerate(queries):
         if is_blank(query):
             raise BadInput(f"query {position + 1} of {len(queries)} is empty; write some words")
+        if query.isascii():
+            continue
         try:
             query.encode()
         except UnicodeEncodeError as error:

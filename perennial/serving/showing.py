@@ -1,9 +1,8 @@
 """What a person is shown of what was found: explored a little, or both releases in one list."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from random import Random
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from perennial.quality.interleaving import team_draft
 from perennial.serving.answer import Answer, Found
@@ -13,8 +12,7 @@ from perennial.serving.routing import Arm
 LoggedArm = Literal["stable", "candidate", "interleaved"]
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(NamedTuple):
     """What one query is answered with, best first, and what the log says of it beside.
 
     A shared list names each document's team, and the release that found it.

@@ -1,7 +1,8 @@
 """Request ids that this service made, and can read again: when, what was shown, and a MAC of both.
 
 An event is thereby known to be about a document of its answer, in every process that has the key
-and without any memory. (RFC 2104 for the MAC.)
+and without any memory. The MAC is keyed BLAKE2 (RFC 7693, 2.9): HMAC's two hashes took four times
+as long.
 """
 
 import base64
@@ -12,12 +13,13 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from zlib import crc32
 
 _ABOUT = b"perennial request "
 _MAC, _RANDOM = 16, 9  # bytes: none is guessed, and no two of one microsecond fall together
 _HEAD = struct.Struct(f">QB{_RANDOM}s")  # microseconds since 1970, how many documents, and those
+_MARK = 0xFFFF  # the bits of a document's id that are told
 _MOST = 100  # documents that an id tells of; a longer page would make it longer than its rows
 _UNTOLD = 255
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,14 +35,14 @@ class Ticket:
 
     def may_have_shown(self, doc_id: str) -> bool:
         """False only for what was not shown; true by mistake once in some thousand times."""
-        return self.shown is None or _mark(doc_id) in self.shown
+        return self.shown is None or crc32(doc_id.encode()) & _MARK in self.shown
 
 
 class Tickets:
     """Makes and reads request ids under one key, which every process of a service shares."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._keyed = blake2b(key=sha256(_ABOUT + key).digest(), digest_size=_MAC)
 
     def new(self, ts: datetime, pages: Sequence[Sequence[str]]) -> list[str]:
         """An id for each page of documents that was shown at `ts`, which no other request has."""
@@ -49,7 +51,7 @@ class Tickets:
         for number, doc_ids in enumerate(pages):
             own = random[_RANDOM * number : _RANDOM * (number + 1)]
             if (count := len(doc_ids)) <= _MOST:
-                marks = struct.pack(f">{count}H", *map(_mark, doc_ids))
+                marks = struct.pack(f">{count}H", *[crc32(d.encode()) & _MARK for d in doc_ids])
                 body = _HEAD.pack(since, count, own) + marks
             else:
                 body = _HEAD.pack(since, _UNTOLD, own)
@@ -72,13 +74,10 @@ class Tickets:
         return Ticket(_EPOCH + since * _MICROSECOND, None if count == _UNTOLD else told)
 
     def _mac(self, body: bytes) -> bytes:
-        return hmac.digest(self._key, _ABOUT + body, sha256)[:_MAC]
+        found = self._keyed.copy()
+        found.update(body)
+        return found.digest()
 
 
 def _spelled(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
-
-
-def _mark(doc_id: str) -> int:
-    """16 bits of a document's id."""
-    return crc32(doc_id.encode()) & 0xFFFF

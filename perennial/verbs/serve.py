@@ -31,7 +31,7 @@ def run_service(places: Places, *, host: str, port: int, channel: str, key: byte
     import os
     import secrets
     from datetime import UTC, datetime
-    from random import SystemRandom
+    from random import Random
 
     from perennial.params import load_params
     from perennial.serving.http.app import create_app
@@ -86,7 +86,7 @@ def run_service(places: Places, *, host: str, port: int, channel: str, key: byte
         max_waiting=section.max_waiting,
         search_threads=section.search_threads,
         now=lambda: datetime.now(UTC),
-        random=SystemRandom(),
+        random=Random(),  # noqa: S311  what it draws is no secret
         environment=os.environ,
     )
 

@@ -53,12 +53,14 @@ def answer_of(
 def _result(
     request_id: str | None, shown: Shown, titles: Mapping[str, Excerpt] | None
 ) -> dict[str, Any]:
+    columns = (shown.doc_ids, shown.scores, range(1, len(shown.doc_ids) + 1))
     hits: list[dict[str, Any]] = [
         {"doc_id": doc_id, "score": score, "rank": rank}
-        for rank, (doc_id, score) in enumerate(zip(shown.doc_ids, shown.scores, strict=True), 1)
+        for doc_id, score, rank in zip(*columns, strict=True)
     ]
-    for hit, release_id in zip(hits, shown.releases, strict=False):
-        hit["release_id"] = release_id
+    if shown.releases:
+        for hit, release_id in zip(hits, shown.releases, strict=True):
+            hit["release_id"] = release_id
     if titles is not None:
         for hit in hits:
             hit |= asdict(titles[hit["doc_id"]]) if hit["doc_id"] in titles else {}

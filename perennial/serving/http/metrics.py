@@ -71,16 +71,18 @@ class Metrics:
         """Count one answered request."""
         if searched.candidate_failed:
             self._errors.labels(self._channel, "candidate").inc()
-        for release_id in dict.fromkeys(each.release_id for each in searched.shown):
+        shown = searched.shown
+        for release_id, queries in Counts([each.release_id for each in shown]).items():
             series = self._series(release_id)
             series.encode.observe(searched.encode_seconds)
             series.search.observe(searched.search_seconds)
             series.total.observe(searched.total_seconds)
-            of = [each for each in searched.shown if each.release_id == release_id]
-            series.queries.inc(len(of))
-            series.empty.inc(sum(not each.doc_ids for each in of))
-        for kind, count in Counts(each.found for each in searched.shown).items():
-            self._found[kind].inc(count)
+            series.queries.inc(queries)
+            of = [each for each in shown if not each.doc_ids and each.release_id == release_id]
+            if of:
+                series.empty.inc(len(of))
+        for kind, queries in Counts([each.found for each in shown]).items():
+            self._found[kind].inc(queries)
 
     def failed(self, status: int) -> None:
         """Count a request that was answered with an error."""

@@ -52,47 +52,50 @@ class Event(NamedTuple):
 
 def batches_of(records: Sequence[Request | Event]) -> dict[str, pa.RecordBatch]:
     """{table: a batch of its schema}, of those tables that the records have rows of."""
-    requests = [each for each in records if isinstance(each, Request)]
-    events = [each for each in records if isinstance(each, Event)]
     found: dict[str, Columns] = {}
-    if events:
-        found["events"] = dict(zip(Event._fields, zip(*events, strict=True), strict=True))
-    if requests:
-        asked: Columns = dict(zip(Request._fields, zip(*requests, strict=True), strict=True))
-        counts = [len(each.doc_ids) for each in requests]
+    if events := [each for each in records if isinstance(each, Event)]:
+        found["events"] = _columns(Event._fields, events)
+    if requests := [each for each in records if isinstance(each, Request)]:
+        asked = _columns(Request._fields, requests)
+        counts = [len(doc_ids) for doc_ids in asked["doc_ids"]]
         found["requests"] = asked | {"n_results": counts}
         if any(counts):
-            found["impressions"] = _impressions(requests, np.array(counts))
+            found["impressions"] = _impressions(asked, np.array(counts))
     return {table: _batch(table, columns) for table, columns in found.items()}
 
 
-def _impressions(requests: Sequence[Request], counts: np.ndarray) -> Columns:
-    asked = np.repeat(np.arange(len(requests)), counts)  # each impression's request
+def _columns(names: Sequence[str], records: Sequence[Request | Event]) -> Columns:
+    return dict(zip(names, zip(*records, strict=True), strict=True))
+
+
+def _impressions(asked: Columns, counts: np.ndarray) -> Columns:
+    request = np.repeat(np.arange(len(counts)), counts)  # of each impression
     first = np.cumsum(counts) - counts
-    nobody = [None] * int(counts.max())
 
-    def of_each(column: str) -> list[object]:
-        values = (getattr(each, column) or nobody[: len(each.doc_ids)] for each in requests)
-        return list(chain.from_iterable(values))
+    def each(column: str, otherwise: Sequence[object] = ()) -> list[object] | pa.Array:
+        """Every impression's value; of a request that has none its own, or null."""
+        lists = asked[column]
+        if not any(lists) and otherwise:
+            return _repeated(otherwise, request)
+        if not all(lists):
+            stead = otherwise or [None] * len(counts)
+            filled = zip(lists, stead, counts.tolist(), strict=True)
+            lists = [values or [value] * count for values, value, count in filled]
+        return list(chain.from_iterable(lists))
 
-    if any(each.releases for each in requests):
-        each_release = (each.releases or [each.release_id] * len(each.doc_ids) for each in requests)
-        releases = pa.array(list(chain.from_iterable(each_release)), pa.string())
-    else:
-        releases = _repeated([each.release_id for each in requests], asked)
     return {
-        "request_id": _repeated([each.request_id for each in requests], asked),
-        "doc_id": of_each("doc_ids"),
-        "rank": (np.arange(len(asked)) - first[asked] + 1).astype(np.int32),
-        "score": of_each("scores"),
-        "release_id": releases,
-        "team": of_each("teams"),
-        "propensity": of_each("propensities"),
+        "request_id": _repeated(asked["request_id"], request),
+        "doc_id": each("doc_ids"),
+        "rank": (np.arange(len(request)) - first[request] + 1).astype(np.int32),
+        "score": each("scores"),
+        "release_id": each("releases", asked["release_id"]),
+        "team": each("teams"),
+        "propensity": each("propensities"),
     }
 
 
-def _repeated(names: Sequence[str], asked: np.ndarray) -> pa.Array:
-    return pa.array(names, pa.string()).take(pa.array(asked))
+def _repeated(names: Sequence[object], request: np.ndarray) -> pa.Array:
+    return pa.array(names, pa.string()).take(pa.array(request))
 
 
 def _batch(table: str, columns: Columns) -> pa.RecordBatch:

@@ -42,7 +42,7 @@ OPTIONS = {
     "batch_queries": 64,
     "batch_wait_ms": 0.0,
     "max_waiting": 1000,
-    "search_threads": 1,
+    "search_threads": 2,
     "environment": {},
 }
 
