@@ -1,5 +1,6 @@
 """How a flow is run by a person, and how it ends."""
 
+import contextlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ def as_a_command() -> Iterator[None]:
             yield
     finally:
         logger.removeFilter(_without_traceback)
+        _end_background()
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
@@ -43,3 +45,15 @@ def _without_traceback(record: logging.LogRecord) -> bool:
     if record.exc_info and isinstance(record.exc_info[1], PerennialError):
         record.exc_info = record.exc_text = None
     return True
+
+
+def _end_background() -> None:
+    """Ends Prefect's background thread, as the end of the process would, but in time.
+
+    It holds the context of the flow that started it, and so all that the flow imported, beyond the
+    interpreter's own end: duckdb's types then say on stderr that they leaked.
+    """
+    with contextlib.suppress(ImportError):  # it is private, and this is for the eyes
+        from prefect._internal.concurrency.threads import wait_for_global_loop_exit
+
+        wait_for_global_loop_exit()
