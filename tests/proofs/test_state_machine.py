@@ -430,5 +430,5 @@ def test_a_short_life_of_a_channel_is_as_its_model_says(live):
 @pytest.mark.slow
 @pytest.mark.parametrize("factory", ["Flat", "IVF3,Flat", "IVF2,SQ8", "HNSW8"])
 def test_any_life_of_a_channel_is_as_its_model_says(factory, live):
-    """The same few lives in every run; `make lives` lives many, others each time."""
-    live(factory, examples=LIVES or 5, steps=40)
+    """The same lives in every run; `make lives` lives many more, others each time."""
+    live(factory, examples=LIVES or 20, steps=40)
