@@ -5,6 +5,7 @@ on a CPU; transformers' own plain one goes over the scores five times. The memor
 ones grows with the square of a text's length.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,6 +24,11 @@ def attend_plainly(model: Any) -> None:
     AttentionInterface.register(_NAME, _attend)
     AttentionMaskInterface.register(_NAME, _mask)
     model.set_attn_implementation(_NAME if model.config.model_type in _PLAIN else "eager")
+
+
+def attends_plainly(config: Any) -> bool:
+    """Whether a model of this configuration was let attend so."""
+    return bool(getattr(config, "_attn_implementation", None) == _NAME)
 
 
 def _mask(*given: Any, **more: Any) -> torch.Tensor | None:
@@ -62,14 +68,10 @@ class _Attended(Function):
     @staticmethod
     def forward(ctx, query, key, value, mask, scale):  # type: ignore[no-untyped-def]
         rows, heads, length, width = query.shape
-        asked = (query * scale).reshape(rows * heads, length, width)
+        asked = query.reshape(rows * heads, length, width)
         keys = key.reshape(rows * heads, -1, width)
         values = value.reshape(rows * heads, keys.shape[1], -1)
-        scores = torch.bmm(asked, keys.transpose(1, 2))
-        if mask is not None:
-            every = scores.view(rows, heads, length, -1)
-            every.masked_fill_(~mask, torch.finfo(scores.dtype).min)
-        shares = torch._softmax(scores, -1, False, out=scores)
+        shares = attention_shares(asked, keys, mask, scale, heads=heads)
         ctx.save_for_backward(asked, keys, values, shares)
         ctx.scale = scale
         return torch.bmm(shares, values).view(rows, heads, length, -1)
@@ -77,12 +79,43 @@ class _Attended(Function):
     @staticmethod
     def backward(ctx, gradient):  # type: ignore[no-untyped-def]
         asked, keys, values, shares = ctx.saved_tensors
-        rows, heads = gradient.shape[:2]
-        arrived = gradient.reshape(rows * heads, gradient.shape[2], -1)
-        to_values = torch.bmm(shares.transpose(1, 2), arrived)
-        to_scores = torch.bmm(arrived, values.transpose(1, 2))
-        torch._softmax_backward_data(to_scores, shares, -1, shares.dtype, grad_input=to_scores)
-        to_query = torch.bmm(to_scores, keys).mul_(ctx.scale)
-        to_keys = torch.bmm(to_scores.transpose(1, 2), asked)
-        found = (each.view(rows, heads, each.shape[1], -1) for each in (to_query, to_keys))
-        return *found, to_values.view(rows, heads, to_values.shape[1], -1), None, None
+        arrived = gradient.reshape(len(asked), gradient.shape[2], -1)
+        found = [torch.empty_like(each) for each in (asked, keys, values)]
+        attention_gradients(arrived, asked, keys, values, shares, ctx.scale, out=found)
+        heads = gradient.shape[:2]
+        return *(each.view(*heads, *each.shape[1:]) for each in found), None, None
+
+
+def attention_shares(
+    asked: torch.Tensor, keys: torch.Tensor, mask: torch.Tensor | None, scale: float, *, heads: int
+) -> torch.Tensor:
+    """(b * h, n, d) queries and keys to (b * h, n, n), what each token takes of the others.
+
+    `mask` is (b, 1, 1 or n, n), True where a token may look.
+    """
+    shares = asked.new_empty(len(asked), asked.shape[1], keys.shape[1])
+    shares.baddbmm_(asked, keys.transpose(1, 2), beta=0, alpha=scale)
+    if mask is not None:
+        every = shares.view(-1, heads, *shares.shape[1:])
+        every.masked_fill_(~mask, torch.finfo(shares.dtype).min)
+    return torch._softmax(shares, -1, False, out=shares)
+
+
+def attention_gradients(
+    gradient: torch.Tensor,
+    asked: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    shares: torch.Tensor,
+    scale: float,
+    *,
+    out: Sequence[torch.Tensor],
+) -> None:
+    """Write the gradients at queries, keys and values, each (b * h, n, d), into `out`, from the one
+    at what attention found."""
+    to_asked, to_keys, to_values = out
+    torch.bmm(shares.transpose(1, 2), gradient, out=to_values)
+    to_scores = torch.bmm(gradient, values.transpose(1, 2))
+    torch._softmax_backward_data(to_scores, shares, -1, shares.dtype, grad_input=to_scores)
+    to_asked.baddbmm_(to_scores, keys, beta=0, alpha=scale)
+    to_keys.baddbmm_(to_scores.transpose(1, 2), asked, beta=0, alpha=scale)

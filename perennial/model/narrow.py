@@ -11,6 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from perennial.model.narrow_layer import Layer, is_plain_layer
 from perennial.model.narrow_parts import Product, Rows, hand_over
 
 
@@ -22,11 +23,18 @@ class Twin:
         # What is in the memo is taken and not copied: no second float32 copy is ever made.
         memo: dict[int, object] = {}
         self._pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
+        inside: set[nn.Module] = set()
         for part in wide.modules():
-            if type(part) is nn.Embedding and part.max_norm is None:
+            if part in inside:
+                continue
+            if is_plain_layer(part):
+                memo[id(part)] = layer = Layer(part, precision)
+                self._pairs += layer.pairs()
+                inside |= {*part.modules()}
+            elif type(part) is nn.Embedding and part.max_norm is None:
                 memo[id(part)] = Rows(part, precision)
             elif type(part) is nn.Linear:
-                memo[id(part)] = product = Product(part, precision)
+                memo[id(part)] = product = Product(part, precision=precision)
                 self._pairs += product.pairs()
             else:
                 for own in part.parameters(recurse=False):

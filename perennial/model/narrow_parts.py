@@ -7,7 +7,9 @@ from torch.nn.functional import embedding, linear
 
 
 def hand_over(gradient: torch.Tensor, wide: torch.Tensor) -> None:
-    """Add a narrow gradient to a float32 weight's."""
+    """Add a narrow gradient to a float32 weight's, if that learns."""
+    if not wide.requires_grad:
+        return
     if wide.grad is None:
         wide.grad = gradient.to(wide.dtype)
     else:
@@ -56,49 +58,81 @@ class _Lookup(Function):
 
 
 class Product(nn.Module):
-    """A Linear's product by its narrow weights; what it learns is added to the float32 ones."""
+    """The product of one Linear, or of several beside each other, by their narrow weights; what
+    they learn is added to the float32 ones."""
 
-    def __init__(self, wide: nn.Linear, precision: torch.dtype) -> None:
+    def __init__(self, *wide: nn.Linear, precision: torch.dtype) -> None:
         super().__init__()
-        self._wide = [wide]
-        self.weight = nn.Parameter(wide.weight.detach().to(precision), requires_grad=False)
+        self._wide = list(wide)  # in a list they are no parts: they are the other module's
+        self._heights = [len(each.weight) for each in wide]
+        weights = torch.cat([each.weight.detach() for each in wide]).to(precision)
+        self.weight = nn.Parameter(weights, requires_grad=False)
         self.bias: nn.Parameter | None = None
-        if wide.bias is not None:
-            self.bias = nn.Parameter(wide.bias.detach().to(precision), requires_grad=False)
+        if wide[0].bias is not None:
+            biases = torch.cat([each.bias.detach() for each in wide]).to(precision)
+            self.bias = nn.Parameter(biases, requires_grad=False)
 
     def pairs(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """(float32, narrow) of each weight."""
-        wide = self._wide[0]
-        if self.bias is None:
-            return [(wide.weight, self.weight)]
-        return [(wide.weight, self.weight), (wide.bias, self.bias)]
+        narrow = torch.split(self.weight.data, self._heights)
+        found = list(zip(self.weights(), narrow, strict=True))
+        if self.bias is not None:
+            narrow = torch.split(self.bias.data, self._heights)
+            found += list(zip(self.biases(), narrow, strict=True))
+        return found
+
+    def weights(self) -> list[torch.Tensor]:
+        """The float32 ones."""
+        return [each.weight for each in self._wide]
+
+    def biases(self) -> list[torch.Tensor]:
+        """The same of the biases, where there are some."""
+        return [each.bias for each in self._wide if each.bias is not None]
 
     def forward(self, given: torch.Tensor) -> torch.Tensor:
         """(..., in) to (..., out)."""
-        wide = self._wide[0]
-        parts = given, wide.weight, wide.bias, self.weight, self.bias
-        found: torch.Tensor = _Times.apply(*parts)  # type: ignore[no-untyped-call]
+        learning = *self.weights(), *self.biases()
+        found: torch.Tensor = _Times.apply(given, self, *learning)  # type: ignore[no-untyped-call]
         return found
+
+    def of(self, given: torch.Tensor, plus: torch.Tensor | None = None) -> torch.Tensor:
+        """The same without a way back; (..., out) `plus` is added while it is written."""
+        if given.device.type == "cpu" and self.weight.dtype == torch.bfloat16:
+            # torch's own product of three dimensions writes the bias first and adds to it.
+            product = torch.ops.mkldnn._linear_pointwise
+            own = self.weight, self.bias
+            found: torch.Tensor = (
+                product(given, *own, "none", [], "")
+                if plus is None
+                else product.binary(given, plus, *own, "add")
+            )
+            return found
+        found = linear(given, self.weight, self.bias)
+        return found if plus is None else found + plus
+
+    def learn(self, gradient: torch.Tensor, given: torch.Tensor) -> None:
+        """Add what (t, in) rows teach, given the (t, out) gradient at their product."""
+        if any(each.requires_grad for each in self.weights()):
+            found = gradient.T @ given
+            for part, wide in zip(torch.split(found, self._heights), self.weights(), strict=True):
+                hand_over(part, wide)
+        if any(each.requires_grad for each in self.biases()):
+            sums = gradient.sum(dim=0)
+            for part, wide in zip(torch.split(sums, self._heights), self.biases(), strict=True):
+                hand_over(part, wide)
 
 
 class _Times(Function):
     @staticmethod
-    def forward(ctx, given, wide_weight, wide_bias, weight, bias):  # type: ignore[no-untyped-def]
-        ctx.wide = wide_weight, wide_bias
-        ctx.save_for_backward(given, weight)
-        if given.device.type == "cpu" and weight.dtype == torch.bfloat16:
-            # torch's own product of three dimensions writes the bias first and adds to it.
-            return torch.ops.mkldnn._linear_pointwise(given, weight, bias, "none", [], "")
-        return linear(given, weight, bias)
+    def forward(ctx, given, product, *learning):  # type: ignore[no-untyped-def]
+        ctx.product = product
+        ctx.save_for_backward(given)
+        return product.of(given)
 
     @staticmethod
     def backward(ctx, gradient):  # type: ignore[no-untyped-def]
-        given, weight = ctx.saved_tensors
-        wide_weight, wide_bias = ctx.wide
-        rows = gradient.reshape(-1, weight.shape[0])
-        if wide_weight.requires_grad:
-            hand_over(rows.T @ given.reshape(-1, weight.shape[1]), wide_weight)
-        if wide_bias is not None and wide_bias.requires_grad:
-            hand_over(rows.sum(dim=0), wide_bias)
-        back = (rows @ weight).view(given.shape) if ctx.needs_input_grad[0] else None
-        return back, None, None, None, None
+        (given,), product = ctx.saved_tensors, ctx.product
+        rows = gradient.reshape(-1, gradient.shape[-1])
+        product.learn(rows, given.reshape(-1, given.shape[-1]))
+        back = (rows @ product.weight).view(given.shape) if ctx.needs_input_grad[0] else None
+        return back, None, *(None for _ in ctx.needs_input_grad[2:])
