@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perennial.errors import PerennialError, PlaceUnusable, TableInvalid
-from perennial.params import load_params
+from perennial.params.reading import load_params
 from perennial.workspace import Workspace
 
 if TYPE_CHECKING:

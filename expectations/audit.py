@@ -12,7 +12,7 @@ from expectations.summary import cell, extent, sentence
 from expectations.triplets import suite
 from perennial.data.split import is_held_out
 from perennial.errors import TableInvalid
-from perennial.params import Params
+from perennial.params.whole import Params
 from perennial.stages.shell import main, write_json
 from perennial.workspace import Workspace
 

@@ -11,7 +11,7 @@ from prefect.logging import get_run_logger
 
 from perennial.errors import Conflict, PerennialError
 from perennial.model.digest import file_digest
-from perennial.params import load_params
+from perennial.params.reading import load_params
 from perennial.release.stores.open import open_store
 from perennial.verbs.reindexing.reindex import reindex as run_verb
 from perennial.verbs.reindexing.result import Reindexed

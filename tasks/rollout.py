@@ -12,7 +12,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from perennial.errors import Conflict, Refused
-from perennial.params import Params, load_params
+from perennial.params.reading import load_params
+from perennial.params.whole import Params
 from perennial.quality.decision import Decision
 from perennial.release.channels.moves import existing_channel, read_kept
 from perennial.release.channels.served import served

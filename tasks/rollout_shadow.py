@@ -8,7 +8,7 @@ from pathlib import Path
 from perennial.data.asked import sample_asked
 from perennial.data.mirrored import read_mirrored
 from perennial.data.sources.days import between, part_files
-from perennial.params import Params
+from perennial.params.whole import Params
 from perennial.quality.decision import Decision
 from perennial.quality.shadow import Shadow, judge_shadow
 from perennial.release.stores.store import Store

@@ -13,7 +13,8 @@ import yaml
 from prefect.logging import get_logger
 
 from perennial.model.digest import file_digest
-from perennial.params import Params, load_params
+from perennial.params.reading import load_params
+from perennial.params.whole import Params
 from perennial.release.stores.open import open_store
 from perennial.release.stores.store import Store
 from perennial.workspace import Places, Workspace

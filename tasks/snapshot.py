@@ -7,7 +7,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
-from perennial.params import load_params
+from perennial.params.reading import load_params
 from perennial.release.channels.served import served
 from perennial.release.publishing.publish import read_checked_channel
 from perennial.release.stores.open import open_store

@@ -3,8 +3,8 @@
 import math
 from collections import Counter
 
-from perennial.index.lexical_search import K1, B
-from perennial.index.lexical_words import words_of
+from perennial.index.lexical.search import K1, B
+from perennial.index.lexical.words import words_of
 
 
 def plain_bm25(documents: dict[str, str], query: str) -> dict[str, float]:

@@ -13,7 +13,8 @@ import yaml
 
 from perennial.data.split import is_held_out
 from perennial.data.tables import read_table
-from perennial.params import Params, load_params
+from perennial.params.reading import load_params
+from perennial.params.whole import Params
 from perennial.release.stores.local import LocalStore
 from perennial.verbs.bootstrap import bootstrap
 from perennial.verbs.snapshot import SnapshotInfo, take_snapshot

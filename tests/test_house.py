@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 import perennial.errors
-from perennial.params import Gate, Params
+from perennial.params.gate import Gate
+from perennial.params.whole import Params
 from perennial.quality.metrics import METRICS
 from perennial.workspace import Workspace
 

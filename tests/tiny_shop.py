@@ -18,13 +18,14 @@ from perennial.index.build import build_index
 from perennial.index.exact import stored_vectors
 from perennial.index.health import index_health
 from perennial.index.index import Index
-from perennial.index.lexical_postings import count_words
-from perennial.index.lexical_search import LexicalIndex
+from perennial.index.lexical.postings import count_words
+from perennial.index.lexical.search import LexicalIndex
 from perennial.index.segment import Rows, Segment
 from perennial.index.selection import slice_codes
 from perennial.model.digest import text_digest
 from perennial.model.encoder import load_encoder
-from perennial.params import Params, load_params
+from perennial.params.reading import load_params
+from perennial.params.whole import Params
 from perennial.release.caching.materialise import materialise
 from perennial.release.channels.channel import Candidate, Channel
 from perennial.release.publishing.publish import promote, publish

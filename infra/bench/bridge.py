@@ -18,7 +18,8 @@ from infra.bench.row import Row, row, show
 from perennial.index.agreement import exact_rows, fit_each, recall_against_exact
 from perennial.index.bridge import Bridge
 from perennial.index.linear import KINDS, fit_bridge
-from perennial.params import Params, load_params
+from perennial.params.reading import load_params
+from perennial.params.whole import Params
 from perennial.quality.bridged import judge_bridge
 from perennial.quality.metrics import per_query_metrics
 from perennial.report.svg import COLOURS, drawing, to_svg

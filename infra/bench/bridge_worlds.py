@@ -19,7 +19,7 @@ from perennial.model.examples import pairs
 from perennial.model.static import read_static
 from perennial.model.train import fine_tune, pick_device
 from perennial.model.trainable import TrainableStatic
-from perennial.params import Params
+from perennial.params.whole import Params
 from perennial.stages.loss import loss_of
 from perennial.verbs.bootstrap import train_first_encoder
 

@@ -18,7 +18,7 @@ from infra.bench import canary_worlds as worlds
 from infra.bench.canary_people import alone, interleaved, rankings
 from infra.bench.canary_plots import alarms_over_sessions, stops_over_sessions
 from infra.bench.row import Row, row, show
-from perennial.params import load_params
+from perennial.params.reading import load_params
 from perennial.quality.rollout import bets_for
 from perennial.quality.sequential import mixed
 from perennial.simulation.public import Habits

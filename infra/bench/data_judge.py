@@ -10,7 +10,7 @@ from infra.bench.row import Row, row
 from perennial.data.clicks.model import fit_model
 from perennial.data.clicks.pages import read_pages
 from perennial.data.judge import judge_pages
-from perennial.params import load_params
+from perennial.params.reading import load_params
 
 QUERIES, DOCUMENTS = 50_000, 200_000
 SEED = 41

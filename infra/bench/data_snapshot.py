@@ -8,7 +8,7 @@ from infra.bench.click_log import RANKS
 from infra.bench.data_validate import write_snapshot
 from infra.bench.row import Row, row
 from perennial.data.schema import LOG_TABLES
-from perennial.params import load_params
+from perennial.params.reading import load_params
 from perennial.verbs.freeze import freeze_tables
 
 

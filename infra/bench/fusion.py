@@ -22,9 +22,10 @@ from infra.bench.measured import measured
 from infra.bench.row import Row, row, show
 from perennial.data.documents import indexed_texts
 from perennial.data.tables import read_table
-from perennial.index.lexical import Lexical
-from perennial.index.lexical_postings import count_words
-from perennial.params import Params, load_params
+from perennial.index.lexical.bm25 import Lexical
+from perennial.index.lexical.postings import count_words
+from perennial.params.reading import load_params
+from perennial.params.whole import Params
 from perennial.quality.metrics import DEPTH, per_query_metrics
 from perennial.quality.paired import paired_difference
 from perennial.release.channels.moves import read_kept

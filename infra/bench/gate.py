@@ -17,7 +17,8 @@ import numpy as np
 from infra.bench.gate_trials import METRIC, Trials, false_findings, outcomes, power
 from infra.bench.gate_world import Population, of_a_run, of_two_seeds
 from infra.bench.row import Row, row, show
-from perennial.params import Params, load_params
+from perennial.params.reading import load_params
+from perennial.params.whole import Params
 from perennial.quality.metrics import METRICS
 from perennial.report.svg import COLOURS, drawing, to_svg
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import special, stats
 
-from perennial.params import Params
+from perennial.params.whole import Params
 from perennial.quality.gate import gate
 from perennial.quality.metrics import METRICS
 from perennial.quality.paired import FEWEST, bootstrap_means, strata_of

@@ -13,7 +13,7 @@ from perennial.data.sources.apidocs import read_apidocs
 from perennial.data.split import is_held_out
 from perennial.index.exact import chunks_of, exact_search
 from perennial.model.encoder import load_encoder
-from perennial.params import Params
+from perennial.params.whole import Params
 from perennial.quality.metrics import DEPTH, METRICS, per_query_metrics
 from perennial.verbs.bootstrap import train_first_encoder
 

@@ -27,7 +27,7 @@ from infra.bench.corpus import Shape, open_corpus, prepare
 from infra.bench.index_rows import beside_rows, growth_rows, own_rows
 from infra.bench.measured import Side
 from infra.bench.row import Row, show, show_beside
-from perennial.params import load_params
+from perennial.params.reading import load_params
 
 FULL = Shape()
 QUICK = Shape(documents=4_000, dimension=64, updates=12, change=40, queries=50, probes=100)

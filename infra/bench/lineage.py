@@ -21,7 +21,7 @@ from perennial.index.build import build_index
 from perennial.index.changes import Changes, find_changes
 from perennial.index.index import Index
 from perennial.model.digest import directory_digest
-from perennial.params import load_params
+from perennial.params.reading import load_params
 from perennial.release.caching.cache import ReleaseCache
 from perennial.release.channels.moves import promote, promote_reindexed
 from perennial.release.manifests.manifest import Manifest

@@ -19,7 +19,7 @@ from infra.bench.teaching_draws import Pooled, drawn, pooled
 from infra.bench.teaching_gain import share_of_gain
 from infra.bench.teaching_rounds import METRIC, teach
 from infra.bench.teaching_world import World
-from perennial.params import load_params
+from perennial.params.reading import load_params
 
 MUST = 0.9  # of the gain that true labels bring
 DRAWS = 3

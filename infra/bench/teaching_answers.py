@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from perennial.data.split import is_held_out
-from perennial.params import Params
+from perennial.params.whole import Params
 from perennial.workspace import Workspace
 
 

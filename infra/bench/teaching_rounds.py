@@ -14,7 +14,8 @@ import pandas as pd
 
 from infra.bench.teaching_answers import as_judgements, known_answers, learned
 from infra.bench.teaching_world import CHANNEL, World, people_search, settle_in
-from perennial.params import Params, load_params
+from perennial.params.reading import load_params
+from perennial.params.whole import Params
 from perennial.workspace import Workspace
 
 METRIC = "ndcg@10"

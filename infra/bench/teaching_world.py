@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from perennial.data.tables import read_table, write_table
-from perennial.params import Params
+from perennial.params.whole import Params
 
 CHANNEL = "production"
 

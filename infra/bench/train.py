@@ -18,7 +18,7 @@ from infra.bench import train_rows
 from infra.bench.row import Row, show
 from infra.bench.train_default import stage_seconds
 from infra.bench.train_world import write_world
-from perennial.params import load_params
+from perennial.params.reading import load_params
 
 STEPS = 6
 EXAM_DOCUMENTS = 3000

@@ -17,7 +17,7 @@ from perennial.data.sources.beir import read_beir
 from perennial.data.split import is_held_out
 from perennial.index.exact import chunks_of, exact_search
 from perennial.model.encoder import load_encoder
-from perennial.params import Params
+from perennial.params.whole import Params
 from perennial.verbs.bootstrap import train_first_encoder
 
 NEGATIVES, LOOK_AT = 4, 30

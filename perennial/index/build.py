@@ -11,7 +11,7 @@ from perennial.index.codes import encoded
 from perennial.index.description import segment_row, write_description
 from perennial.index.factory import AUTO, Factory, choose, parse
 from perennial.index.index import Index
-from perennial.index.lexical_file import write_words
+from perennial.index.lexical.file import write_words
 from perennial.index.segment import write_segment
 from perennial.index.template import fingerprint, train_template, write_template
 from perennial.index.tune import tune

@@ -15,8 +15,8 @@ from perennial.index.codes import encoded
 from perennial.index.description import is_lexical, segment_row
 from perennial.index.exact import flat_vectors
 from perennial.index.factory import parse
-from perennial.index.lexical_file import SUFFIX, read_postings, write_postings
-from perennial.index.lexical_postings import merged as merged_postings
+from perennial.index.lexical.file import SUFFIX, read_postings, write_postings
+from perennial.index.lexical.postings import merged as merged_postings
 from perennial.index.lists import merge_lists
 from perennial.index.segment import Segment, read_dead, read_rows, write_segment
 from perennial.index.template import empty_like, fingerprint

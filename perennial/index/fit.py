@@ -8,7 +8,7 @@ import faiss
 import pyarrow.parquet as pq
 
 from perennial.errors import IntegrityError
-from perennial.index.lexical_file import check_postings
+from perennial.index.lexical.file import check_postings
 from perennial.index.segment import damaged, read_names
 
 

@@ -11,7 +11,7 @@ from perennial.index.build import check_finite
 from perennial.index.codes import encoded
 from perennial.index.description import segment_row
 from perennial.index.factory import parse
-from perennial.index.lexical_file import write_words
+from perennial.index.lexical.file import write_words
 from perennial.index.segment import write_segment
 from perennial.index.template import fingerprint
 

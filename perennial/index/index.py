@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from perennial.errors import BadInput, EncoderMismatch
 from perennial.index.description import read_description
 from perennial.index.gather import gather
-from perennial.index.lexical_postings import Postings
-from perennial.index.lexical_search import LexicalIndex
+from perennial.index.lexical.postings import Postings
+from perennial.index.lexical.search import LexicalIndex
 from perennial.index.opening import open_segments, open_words
 from perennial.index.search import Effort, Found, search_segments
 from perennial.index.segment import Rows, Segment

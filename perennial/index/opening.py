@@ -9,8 +9,8 @@ import numpy as np
 
 from perennial.errors import IntegrityError
 from perennial.index.description import is_lexical
-from perennial.index.lexical_file import read_postings
-from perennial.index.lexical_postings import Postings
+from perennial.index.lexical.file import read_postings
+from perennial.index.lexical.postings import Postings
 from perennial.index.segment import (
     Rows,
     Segment,

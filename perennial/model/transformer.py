@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 from perennial.model.attention import attend_plainly
 from perennial.model.layers import freeze, set_dropout
 from perennial.model.layout import refuse_cut
-from perennial.model.narrow import Twin
+from perennial.model.narrow.twin import Twin
 from perennial.model.pieces import padding_share, pieces
 from perennial.model.widths import full_width, with_width
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from perennial.data.documents import indexed_texts
-from perennial.index.lexical import Lexical
+from perennial.index.lexical.bm25 import Lexical
 from perennial.serving.loaded import LoadedRelease
 from perennial.simulation.public import Search
 

@@ -7,7 +7,7 @@ import torch
 
 from perennial.errors import BadInput
 from perennial.model.trainable import Trainable, load_trainable
-from perennial.params import Train
+from perennial.params.train import Train
 
 
 def load_base(root: Path, section: Train, *, device: torch.device) -> Trainable:

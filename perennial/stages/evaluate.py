@@ -25,11 +25,11 @@ from perennial.data.split import is_held_out
 from perennial.data.tables import read_table
 from perennial.errors import BadInput
 from perennial.index.index import Index
-from perennial.index.lexical import Lexical
-from perennial.index.lexical_search import LexicalIndex
+from perennial.index.lexical.bm25 import Lexical
+from perennial.index.lexical.search import LexicalIndex
 from perennial.model.digest import text_digest
 from perennial.model.encoder import load_encoder
-from perennial.params import Params
+from perennial.params.whole import Params
 from perennial.quality.comparison import compare
 from perennial.quality.metrics import DEPTH, per_query_metrics
 from perennial.quality.unjudged import unjudged

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from perennial.model.digest import directory_digest, file_digest
-from perennial.params import Params
+from perennial.params.whole import Params
 from perennial.stages.shell import write_json
 from perennial.workspace import Workspace
 

@@ -17,8 +17,8 @@ from perennial.index.health import index_health
 from perennial.model.digest import text_digest
 from perennial.model.encoder import Encoder, load_encoder
 from perennial.model.vectors import VectorCache
-from perennial.params import Index as IndexParams
-from perennial.params import Params
+from perennial.params.index import Index as IndexParams
+from perennial.params.whole import Params
 from perennial.quality.spread import effective_rank, spread
 from perennial.stages.shell import main, write_json
 from perennial.workspace import Workspace

@@ -15,7 +15,7 @@ from perennial.data.judge import judge_pages, relevance_of
 from perennial.data.split import is_held_out
 from perennial.data.tables import read_table
 from perennial.errors import BadInput
-from perennial.params import Params
+from perennial.params.whole import Params
 from perennial.stages.shell import main, write_json
 from perennial.workspace import Workspace
 

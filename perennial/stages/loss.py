@@ -10,7 +10,7 @@ from perennial.model.losses.build import build_loss
 from perennial.model.losses.loss import Loss
 from perennial.model.losses.schedule import Fixed, Ramp, Schedule, Switch
 from perennial.model.trainable import Trainable
-from perennial.params import MarginRamp, MiningSwitch, TemperatureRamp, Train
+from perennial.params.train import MarginRamp, MiningSwitch, TemperatureRamp, Train
 
 
 def loss_of(section: Train, *, model: Trainable, sets: Sequence[Examples | None]) -> Loss:

@@ -17,7 +17,7 @@ from perennial.data.tables import read_table
 from perennial.data.twins import near_duplicates
 from perennial.errors import BadInput, Refused
 from perennial.index.index import Index
-from perennial.params import Params
+from perennial.params.whole import Params
 from perennial.stages.miner import Miner
 from perennial.stages.shell import main, write_json
 from perennial.stages.teacher import Teacher, embed_catalogue, open_teacher

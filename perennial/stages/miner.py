@@ -12,7 +12,7 @@ from perennial.data.negatives import Pairs, Search, dot_scores
 from perennial.data.questions import Questions
 from perennial.data.split import content_key
 from perennial.index.index import Index
-from perennial.params import Mine
+from perennial.params.mine import Mine
 from perennial.stages.mining import in_all, mine_by
 from perennial.stages.teacher import Teacher
 

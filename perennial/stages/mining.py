@@ -5,7 +5,7 @@ import numpy as np
 from perennial.data.negatives import Negatives, Pairs, Score, Search, mine_negatives
 from perennial.index.exact import chunks_of, exact_search
 from perennial.index.narrow import is_quick, narrow_search
-from perennial.params import Mine
+from perennial.params.mine import Mine
 
 
 def mine_by(

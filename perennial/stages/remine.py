@@ -10,7 +10,7 @@ from perennial.data.rules import rules_pairs
 from perennial.model.examples import Examples
 from perennial.model.remining import Remining
 from perennial.model.teacher import is_cross_encoder, load_cross_encoder
-from perennial.params import Mine
+from perennial.params.mine import Mine
 from perennial.stages.mining import in_all, mine_by
 from perennial.workspace import Workspace
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from perennial.errors import PerennialError, PlaceUnusable
-from perennial.params import Params, load_params
+from perennial.params.reading import load_params
+from perennial.params.whole import Params
 from perennial.workspace import Workspace
 
 Stage = Callable[[Workspace, Params], None]

@@ -24,7 +24,8 @@ from perennial.model.remining import Remining
 from perennial.model.team import join_team, leave_team
 from perennial.model.train import fine_tune, pick_device
 from perennial.model.trainable import Trainable
-from perennial.params import Params, load_params
+from perennial.params.reading import load_params
+from perennial.params.whole import Params
 from perennial.stages.base import load_base, taught_widths, width_of
 from perennial.stages.examples import make_examples
 from perennial.stages.fingerprint import claim, made_of

@@ -14,7 +14,7 @@ from perennial.data.documents import indexed_texts
 from perennial.data.pairs import teachable_pairs
 from perennial.errors import BadInput, Refused
 from perennial.model.layout import read_modules
-from perennial.params import Params
+from perennial.params.whole import Params
 from perennial.release.manifests.manifest import Manifest
 from perennial.release.publishing.publish import promote, publish
 from perennial.release.stores.durable import usable

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from perennial.errors import BadInput
-from perennial.params import Params, load_params
+from perennial.params.reading import load_params
+from perennial.params.whole import Params
 from perennial.release.stores.open import open_store
 from perennial.workspace import Places, Workspace, session_key
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from perennial.errors import BadInput
-from perennial.params import load_params
+from perennial.params.reading import load_params
 from perennial.release.stores.open import open_store
 from perennial.verbs.progress import bytes_bar, warn
 from perennial.workspace import Places

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from perennial.errors import BadInput, Conflict, PlaceUnusable, Refused
-from perennial.params import Params
+from perennial.params.whole import Params
 from perennial.quality.decision import Decision
 from perennial.release.channels.channel import Channel
 from perennial.release.channels.moves import existing_channel, promote, read_kept, signed_by

@@ -33,7 +33,7 @@ def run_service(places: Places, *, host: str, port: int, channel: str, key: byte
     from datetime import UTC, datetime
     from random import Random
 
-    from perennial.params import load_params
+    from perennial.params.reading import load_params
     from perennial.serving.http.app import create_app
     from perennial.serving.http.hosts import Hosts
     from perennial.serving.http.keys import AccessKeys, check_exposure

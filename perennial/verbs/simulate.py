@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from perennial.params import Simulate
+from perennial.params.world import Simulate
 from perennial.simulation.public import Habits, Log, Search, simulate_sessions
 from perennial.verbs.source import append_log, last_request, read_truth
 

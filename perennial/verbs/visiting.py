@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from perennial.params import Simulate
+from perennial.params.world import Simulate
 from perennial.simulation.visits import Visits, visit
 from perennial.verbs.simulate import habits
 from perennial.verbs.source import read_truth

@@ -21,7 +21,7 @@ from small import SMALL
 
 from perennial.data.schema import TABLES
 from perennial.data.tables import read_table
-from perennial.params import load_params
+from perennial.params.reading import load_params
 from perennial.release.stores.local import LocalStore
 from perennial.verbs.bootstrap import bootstrap
 from tasks.telemetry import OFF

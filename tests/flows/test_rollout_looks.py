@@ -13,7 +13,7 @@ import pytest
 
 from perennial.cli import main
 from perennial.data.tables import read_table, write_table
-from perennial.params import load_params
+from perennial.params.reading import load_params
 from perennial.release.manifests.canonical import parse_utc
 from perennial.serving.routing import arm_of
 from perennial.verbs.bootstrap import bootstrap

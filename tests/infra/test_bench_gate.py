@@ -8,7 +8,7 @@ from scipy import stats
 
 from infra.bench.gate_trials import METRIC, false_findings, outcomes, power
 from infra.bench.gate_world import Population
-from perennial.params import load_params
+from perennial.params.reading import load_params
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 

@@ -7,7 +7,7 @@ import pytest
 
 from infra.bench.teaching_draws import drawn
 from infra.bench.teaching_gain import Share, share_of_gain
-from perennial.params import load_params
+from perennial.params.reading import load_params
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 

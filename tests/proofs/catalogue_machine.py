@@ -22,7 +22,8 @@ from perennial.index.health import index_health
 from perennial.model.digest import text_digest
 from perennial.model.encoder import Encoder, load_encoder
 from perennial.model.vectors import forget_vectors
-from perennial.params import Params, load_params
+from perennial.params.reading import load_params
+from perennial.params.whole import Params
 from perennial.release.channels.channel import Candidate, Channel
 from perennial.release.forgetting.traces import Traces
 from perennial.release.publishing.publish import promote, publish

@@ -18,7 +18,7 @@ from perennial.data.split import content_key
 from perennial.data.twins import near_duplicates
 from perennial.index.exact import chunks_of, exact_search
 from perennial.model.encoder import load_encoder
-from perennial.params import load_params
+from perennial.params.reading import load_params
 from perennial.verbs.bootstrap import train_first_encoder
 
 REAL = Path(__file__).parents[3] / "shared" / "data"

@@ -22,7 +22,7 @@ from perennial.data.tables import read_table
 from perennial.model.digest import directory_digest
 from perennial.model.encoder import Encoder, load_encoder
 from perennial.model.remining import Remining, new_share
-from perennial.params import load_params
+from perennial.params.reading import load_params
 from perennial.stages.examples import make_examples
 from perennial.stages.remine import remining
 from perennial.workspace import Workspace

@@ -6,7 +6,7 @@ import pytest
 from tiny_release import fast_folder
 from tiny_shop import Shop
 
-from perennial.index.lexical_words import name_hashes, word_hashes
+from perennial.index.lexical.words import name_hashes, word_hashes
 from perennial.model.vectors import VectorCache
 from perennial.release.channels.moves import read_kept
 from perennial.release.forgetting.forget import forget

@@ -10,7 +10,7 @@ import pytest
 from safetensors import safe_open
 from small import digest_of, run_module, write_params
 
-from perennial.params import load_params
+from perennial.params.reading import load_params
 from perennial.workspace import Workspace
 
 pytestmark = pytest.mark.slow

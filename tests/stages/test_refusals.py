@@ -14,7 +14,7 @@ from perennial.data.schema import TABLES
 from perennial.data.split import is_held_out
 from perennial.errors import BadInput, EncoderMismatch, TableInvalid, TrainingStopped
 from perennial.model.digest import directory_digest
-from perennial.params import load_params
+from perennial.params.reading import load_params
 
 
 def rewrite(path, change, schema=None):

@@ -7,7 +7,7 @@ from conftest import World
 from small import digest_of, write_params
 from tiny_encoder import write_encoder
 
-from perennial.params import Params
+from perennial.params.whole import Params
 from perennial.workspace import Workspace
 
 

@@ -16,7 +16,7 @@ from small import digest_of, write_params
 
 from perennial.errors import BadInput
 from perennial.model.digest import directory_digest
-from perennial.params import load_params
+from perennial.params.reading import load_params
 from perennial.stages.followers import followers, stop_signals
 from perennial.workspace import Workspace
 

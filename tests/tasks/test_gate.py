@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from perennial.errors import BadInput
-from perennial.params import load_params
+from perennial.params.reading import load_params
 from perennial.quality.decision import Decision
 from perennial.workspace import Places, Workspace
 from tasks.gate import LONGEST_REASON, forced, forced_because

@@ -15,7 +15,7 @@ from tiny_encoder import write_encoder
 from perennial.model.digest import directory_digest, file_digest
 from perennial.model.encoder import load_encoder
 from perennial.model.onnx.encoder import GRAPH, OnnxEncoder
-from perennial.params import load_params
+from perennial.params.reading import load_params
 from perennial.workspace import Places, Workspace
 from tasks.graph import candidate_graph
 from tasks.run import Run

@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
 from perennial.errors import BadInput, PlaceUnusable
-from perennial.params import load_params
+from perennial.params.reading import load_params
 from perennial.workspace import Places, Workspace
 from tasks.run import Run
 from tasks.step import step

@@ -17,7 +17,7 @@ from tiny_release import NOON, publish_folders, write_folders
 from perennial.cli import main
 from perennial.data.tables import write_table
 from perennial.errors import Refused
-from perennial.params import load_params
+from perennial.params.reading import load_params
 from perennial.quality.decision import Decision
 from perennial.release.publishing.publish import promote
 from perennial.release.rollouts.moves import begin

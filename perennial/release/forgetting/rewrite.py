@@ -19,8 +19,8 @@ from perennial.index.description import segment_row
 from perennial.index.exact import stored_vectors
 from perennial.index.factory import parse
 from perennial.index.increment import write_tombstones
-from perennial.index.lexical_file import SUFFIX, read_postings, write_postings
-from perennial.index.lexical_postings import merged
+from perennial.index.lexical.file import SUFFIX, read_postings, write_postings
+from perennial.index.lexical.postings import merged
 from perennial.index.segment import Segment, write_names, write_segment
 from perennial.index.template import fingerprint, train_template, write_template
 from perennial.release.forgetting.sources import Sources

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from perennial.index.lexical_file import MAGIC
-from perennial.index.lexical_words import name_hashes
+from perennial.index.lexical.file import MAGIC
+from perennial.index.lexical.words import name_hashes
 from perennial.release.stores.store import Progress, Store, silent
 
 _PART_OF_A_NAME = rb"[A-Za-z0-9_.\-]"

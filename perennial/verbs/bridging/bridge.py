@@ -15,7 +15,7 @@ from perennial.errors import BadInput, Refused
 from perennial.index.bridge import write_bridge
 from perennial.model.digest import text_digests
 from perennial.model.encoder import load_encoder
-from perennial.params import Params
+from perennial.params.whole import Params
 from perennial.release.channels.channel import Channel
 from perennial.release.manifests.manifest import Manifest
 from perennial.release.manifests.parts import RecallPart

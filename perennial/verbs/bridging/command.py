@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from perennial.errors import BadInput
-from perennial.params import load_params
+from perennial.params.reading import load_params
 from perennial.release.stores.open import open_store
 from perennial.workspace import Places
 

@@ -11,8 +11,8 @@ from perennial.index.agreement import fit_each
 from perennial.index.bridge import Bridge
 from perennial.index.linear import KINDS
 from perennial.model.encoder import Encoder
-from perennial.params import Bridge as BridgeParams
-from perennial.params import Evaluate
+from perennial.params.gate import Evaluate
+from perennial.params.index import Bridge as BridgeParams
 from perennial.quality.bridged import judge_bridge
 from perennial.quality.decision import Decision
 from perennial.serving.loaded import LoadedRelease

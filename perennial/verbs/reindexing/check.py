@@ -19,8 +19,8 @@ from perennial.index.health import index_health, needs_new_quantizer
 from perennial.index.index import Index
 from perennial.model.encoder import Encoder
 from perennial.model.vectors import VectorCache
-from perennial.params import Index as IndexParams
-from perennial.params import Reindex as ReindexParams
+from perennial.params.index import Index as IndexParams
+from perennial.params.index import Reindex as ReindexParams
 from perennial.quality.upkeep import RECALL
 from perennial.verbs.reindexing.base import Base
 from perennial.verbs.reindexing.grow import Grown

@@ -16,7 +16,7 @@ from typing import Any
 from perennial.data.catalogue import Documents, read_documents
 from perennial.model.digest import text_digests
 from perennial.model.vector_folder import prune
-from perennial.params import Params
+from perennial.params.whole import Params
 from perennial.quality.decision import Decision
 from perennial.quality.upkeep import judge_removals
 from perennial.release.channels.channel import Channel

@@ -15,7 +15,7 @@ from typing import Any
 from perennial.data.catalogue import read_documents
 from perennial.errors import BadInput, IntegrityError
 from perennial.model.digest import text_digests
-from perennial.params import Params
+from perennial.params.whole import Params
 from perennial.quality.decision import Decision
 from perennial.quality.upkeep import judge_removals
 from perennial.release.channels.moves import read_kept

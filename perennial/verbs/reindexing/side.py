@@ -11,7 +11,7 @@ from perennial.data.catalogue import Documents
 from perennial.index.changes import Changes, find_changes
 from perennial.model.encoder import Encoder
 from perennial.model.vectors import VectorCache
-from perennial.params import Params
+from perennial.params.whole import Params
 from perennial.quality.decision import Decision
 from perennial.quality.upkeep import judge_increment
 from perennial.release.caching.cache import ReleaseCache

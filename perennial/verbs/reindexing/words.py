@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from perennial.data.catalogue import Documents
 from perennial.index.description import is_lexical, write_description
 from perennial.index.increment import write_tombstones
-from perennial.index.lexical_file import write_words
+from perennial.index.lexical.file import write_words
 from perennial.index.segment import names_table, write_names
 from perennial.release.channels.channel import Channel
 from perennial.release.publishing.pins import Say

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from perennial.data.before import Before
-from perennial.params import load_params
+from perennial.params.reading import load_params
 from perennial.release.stores.open import open_store
 from perennial.verbs.rolling.forecast import Forecast, forecast, forecast_value
 from perennial.workspace import Places

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from perennial.data.before import Before
-from perennial.params import Canary
+from perennial.params.rollout import Canary
 from perennial.quality.needed import sessions_needed, wins_needed
 from perennial.quality.rollout import bets_for
 from perennial.release.rollouts.machine import Planned

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from perennial.params import Params
+from perennial.params.whole import Params
 from perennial.quality.decision import Decision
 from perennial.quality.rollout import judge_traffic
 from perennial.quality.traffic import Stratum

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from perennial.data.before import Before, before
 from perennial.errors import Refused
-from perennial.params import Canary, Params
+from perennial.params.rollout import Canary
+from perennial.params.whole import Params
 from perennial.release.channels.channel import Baseline, Candidate
 from perennial.release.rollouts.machine import Planned
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from perennial.data.sessions import Counted, Drawn, count_sessions
 from perennial.errors import PerennialError
-from perennial.params import Params
+from perennial.params.whole import Params
 from perennial.quality.traffic import Arrived, Stratum
 from perennial.release.channels.channel import Candidate
 from perennial.release.channels.moves import read_kept

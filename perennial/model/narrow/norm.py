@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from perennial.model.narrow_parts import hand_over
+from perennial.model.narrow.parts import hand_over
 
 
 class Norm(nn.Module):

@@ -9,7 +9,7 @@ from tiny_bert import write_tiny_bert
 from tiny_encoder import things, train
 from torch.nn.functional import cosine_similarity
 
-from perennial.model.narrow import Twin
+from perennial.model.narrow.twin import Twin
 from perennial.model.passes import forward
 from perennial.model.team import ALONE
 from perennial.model.trainable import Trainable, load_trainable

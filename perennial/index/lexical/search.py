@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from perennial.index.lexical_postings import Postings
-from perennial.index.lexical_words import word_hashes, words_of
+from perennial.index.lexical.postings import Postings
+from perennial.index.lexical.words import word_hashes, words_of
 from perennial.index.segment import Segment
 from perennial.index.selection import SliceCodes
 

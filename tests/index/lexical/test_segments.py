@@ -15,11 +15,11 @@ from plain_bm25 import plain_bm25
 
 from perennial.errors import IntegrityError
 from perennial.index.fusion import reciprocal_rank_fusion
-from perennial.index.lexical import Lexical
-from perennial.index.lexical_file import check_postings, read_postings, write_postings
-from perennial.index.lexical_postings import count_words, merged
-from perennial.index.lexical_search import LexicalIndex
-from perennial.index.lexical_words import STOP_WORDS, words_of
+from perennial.index.lexical.bm25 import Lexical
+from perennial.index.lexical.file import check_postings, read_postings, write_postings
+from perennial.index.lexical.postings import count_words, merged
+from perennial.index.lexical.search import LexicalIndex
+from perennial.index.lexical.words import STOP_WORDS, words_of
 from perennial.index.segment import Rows, Segment
 from perennial.index.selection import slice_codes
 

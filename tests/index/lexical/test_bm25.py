@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from perennial.errors import BadInput
-from perennial.index.lexical import Lexical
+from perennial.index.lexical.bm25 import Lexical
 
 TEXTS = [
     "Sort an array in place by quicksort.",

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from perennial.errors import IntegrityError, PlaceUnusable
-from perennial.index.lexical_postings import Postings, count_words
-from perennial.index.lexical_words import name_hashes
+from perennial.index.lexical.postings import Postings, count_words
+from perennial.index.lexical.words import name_hashes
 
 SUFFIX = ".lexical.arrow"
 MAGIC = b"ARROW1"

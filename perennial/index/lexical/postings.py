@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perennial.index.lexical_words import STOP_WORDS, name_hashes, split, word_hashes
+from perennial.index.lexical.words import STOP_WORDS, name_hashes, split, word_hashes
 
 _TEXTS = 16_384  # counted at a time: a list of all words of a large catalogue would fill memory
 

@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn.functional import gelu
 
 from perennial.model.attention import attends_plainly
-from perennial.model.narrow_attention import Attention
-from perennial.model.narrow_feed import FeedForward
+from perennial.model.narrow.attention import Attention
+from perennial.model.narrow.feed import FeedForward
 
 # They are one and the same layer, copied.
 _KINDS = frozenset(

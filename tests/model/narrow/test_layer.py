@@ -8,8 +8,8 @@ import torch
 from tiny_bert import write_tiny_bert
 from tiny_encoder import things
 
-from perennial.model.narrow import Twin
-from perennial.model.narrow_layer import Layer
+from perennial.model.narrow.layer import Layer
+from perennial.model.narrow.twin import Twin
 from perennial.model.trainable import TrainableTransformer, load_trainable
 
 pytestmark = pytest.mark.slow

@@ -7,9 +7,9 @@ from torch import nn
 from torch.autograd import Function
 from torch.nn.functional import gelu
 
-from perennial.model.narrow_norm import Norm
-from perennial.model.narrow_parts import Product
-from perennial.model.narrow_rows import everywhere, picked, teaching
+from perennial.model.narrow.norm import Norm
+from perennial.model.narrow.parts import Product
+from perennial.model.narrow.rows import everywhere, picked, teaching
 
 
 class FeedForward(nn.Module):

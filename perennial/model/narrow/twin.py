@@ -11,8 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from perennial.model.narrow_layer import Layer, is_plain_layer
-from perennial.model.narrow_parts import Product, Rows, hand_over
+from perennial.model.narrow.layer import Layer, is_plain_layer
+from perennial.model.narrow.parts import Product, Rows, hand_over
 
 
 class Twin:
