@@ -38,7 +38,8 @@ _BATCHES = 15  # days that the people are spread over; the rollout is looked at 
 def canary(run: Run) -> Decision:
     """advance, rollback or inconclusive, by the rule of perennial/quality/rollout.py.
 
-    Where nobody can be simulated real people decide, by a rollout: inconclusive, and how.
+    Where nobody can be simulated real people decide, by a rollout: inconclusive, and how; or
+    nobody, where params say that no service could show it to them: advance.
     """
     decision = decided(run)
     run.note("canary", "decision", decision.to_dict())
@@ -60,6 +61,9 @@ def decided(run: Run) -> Decision:
 
 def _people_decide(run: Run) -> Decision:
     release_id = candidate_id(run)
+    if run.params.canary.unserved == "swap":
+        why = f"{release_id} is swapped in before anybody saw it, as canary.unserved asks."
+        return Decision("advance", (why,), ())
     return Decision(
         "inconclusive",
         (
@@ -67,6 +71,7 @@ def _people_decide(run: Run) -> Decision:
             "be simulated, since the source has no truth.parquet.",
             "Show it to those who search, step by step: python -m flows.rollout "
             f"--channel {run.channel} --release {release_id} --wait",
+            "Where no service serves this channel, canary.unserved: swap does without them.",
         ),
         (),
     )

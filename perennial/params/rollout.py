@@ -57,6 +57,7 @@ def _growing(steps: list[CanaryStep]) -> list[CanaryStep]:
 
 
 class Canary(Section):
+    unserved: Literal["wait", "swap"]
     method: Literal["sessions", "interleaving"]
     shadow_min_hours: NotNegative
     shadow_max_hours: Positive

@@ -23,9 +23,9 @@ RELEASE = "rel-0123456789ab"
 def make_run(tmp_path: Path):
     """A run whose gate promoted and whose candidate is registered."""
 
-    def make(review: str) -> Run:
+    def make(review: str, **changes: dict) -> Run:
         workspace = Workspace(tmp_path / "run")
-        params = write_params(workspace.params, {"gate": {"review": review}})
+        params = write_params(workspace.params, {"gate": {"review": review}, **changes})
         places = Places.from_environment({"PERENNIAL_HOME": str(tmp_path)})
         run = Run(workspace, places, params, "production", "no run")
         run.note("gate", "decision", Decision("promote", ("better",), ()).to_dict())
@@ -61,6 +61,12 @@ def test_where_nobody_can_be_simulated_a_retrain_ends_before_the_swap_and_people
     assert decision.outcome == "inconclusive" and "truth.parquet" in decision.reasons[0]
     _, _, typed = decision.reasons[1].partition("python -m flows.rollout ")
     assert typed == f"--channel production --release {RELEASE} --wait"
+
+
+def test_where_no_service_serves_a_retrain_may_swap_unseen_and_says_so(make_run):
+    decision = decided(make_run("auto", canary={"unserved": "swap"}))
+    assert refusal(decision) is None
+    assert decision.outcome == "advance" and "canary.unserved" in decision.reasons[0]
 
 
 def test_without_an_approval_nothing_is_swapped(make_run):
