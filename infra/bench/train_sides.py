@@ -15,18 +15,21 @@ RATE, MARGIN, WARMUP = 2e-5, 0.3, 0.1
 
 @dataclass(frozen=True)
 class Run:
-    """Seconds of every step (the first warms up), and the memory beyond the model and imports."""
+    """Seconds and triplets of every step (the first warms up), and the memory beyond the model and
+    imports."""
 
     step_seconds: list[float]
-    triplets: int
+    step_triplets: list[int]
     tokens: int
     peak_mb: float
 
     @property
     def per_second(self) -> float:
-        """Triplets a second, by the median step after the first."""
-        steady = self.step_seconds[1:] or self.step_seconds
-        return self.triplets / len(self.step_seconds) / float(np.median(steady))
+        """Triplets a second, by the median step after the first; an epoch's last batches, which are
+        small where their queries had to wait, do not count."""
+        steps = list(zip(self.step_triplets, self.step_seconds, strict=True))
+        steady = [(n, s) for n, s in steps[1:] or steps if n >= max(self.step_triplets) / 2]
+        return float(np.median([n / s for n, s in steady]))
 
 
 def train_ours(
@@ -50,6 +53,7 @@ def train_ours(
     from perennial.model.history import Pace, Step
     from perennial.model.losses.build import build_loss
     from perennial.model.losses.schedule import Fixed
+    from perennial.model.plan import epoch_plan
     from perennial.model.team import join_team, leave_team
     from perennial.model.train import fine_tune
     from perennial.model.trainable import load_trainable
@@ -74,10 +78,11 @@ def train_ours(
         seconds.append(pace.seconds)
         tokens.append(pace.seconds * pace.tokens_per_second)
 
+    examples = as_examples(given)
     with watched() as cost:
         fine_tune(
             model,
-            as_examples(given),
+            examples,
             held_triplets=np.empty(0, dtype=np.int64),
             replay=None,
             replay_size=0,
@@ -106,7 +111,12 @@ def train_ours(
     leave_team()
     if out is not None and team.is_first:
         model.save(out)
-    return Run(seconds, len(given) * epochs, round(sum(tokens)), cost.peak_mb)
+    plans = [
+        epoch_plan(np.arange(len(given)), examples.query, size=batch, seed=seed, epoch=epoch)
+        for epoch in range(epochs)
+    ]
+    sizes = [len(chosen) for plan in plans for chosen in plan]
+    return Run(seconds, sizes, round(sum(tokens)), cost.peak_mb)
 
 
 def train_theirs(
@@ -182,4 +192,5 @@ def train_theirs(
         ).train()
     if out is not None:
         model.save(str(out), create_model_card=False)
-    return Run(seconds, len(given) * epochs, 0, cost.peak_mb)
+    sizes = [min(batch, len(given) - start) for start in range(0, len(given), batch)] * epochs
+    return Run(seconds, sizes, 0, cost.peak_mb)
