@@ -99,10 +99,12 @@ def test_a_late_click_counts_and_one_after_the_end_of_the_log_waits(running, sna
     write_params(tmp_path / "params.yaml", WINDOW)
     requests = pq.read_table(running / "source" / "requests" / "part-0000.parquet").to_pandas()
     last = requests["ts"].max()
-    old = requests[requests["ts"] <= last - pd.Timedelta(hours=3)].iloc[-1]
+    old = requests[requests["ts"] <= last - pd.Timedelta(hours=3)].iloc[-1]["request_id"]
+    shown = pq.read_table(running / "source" / "impressions" / "part-0000.parquet").to_pandas()
+    doc_id = shown[shown["request_id"] == old].iloc[0]["doc_id"]
 
     def click(rows):
-        late = {"request_id": old["request_id"], "doc_id": rows[0]["doc_id"], "type": "click"}
+        late = {"request_id": old, "doc_id": doc_id, "type": "click"}
         inside, after = last.to_pydatetime(), (last + pd.Timedelta(seconds=1)).to_pydatetime()
         rows.append(late | {"event_id": "late", "ts": inside})
         return [*rows, late | {"event_id": "too-late", "ts": after}]
