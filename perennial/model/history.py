@@ -1,4 +1,4 @@
-"""What a training run has done so far, and what follows from it: go on, stop, or the best epoch."""
+"""What a training run has done so far, and what follows from it: go on, stop, or which epoch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from perennial.model.health import Spread
 
 @dataclass(frozen=True)
 class Step:
-    """One optimizer step; `validation` (MRR@10) stands on the last step of an epoch only.
+    """One optimizer step; `validation` (MRR@10, and its standard error) stands on the last step of
+    an epoch only.
 
     The documents' spread stands on every tenth step.
     """
@@ -23,6 +24,7 @@ class Step:
     learning_rate: float
     validation: float | None = None
     spread: Spread | None = None
+    validation_error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,28 @@ def nothing_teaches(history: Sequence[Step], epoch: int) -> bool:
     )
 
 
+def is_as_good(history: Sequence[Step], score: float) -> bool:
+    """Whether an epoch that scored so is taken instead of those before: within one standard error
+    of the best of them.
+
+    Of those that a few held queries cannot tell apart the one that learned longest is taken, as of
+    trees the simplest (Breiman et al. 1984, 3.4.3). The highest score alone chose by noise: of
+    apidocs' second round on clicks the second of eight epochs.
+    """
+    scored = [step for step in history if step.validation is not None]
+    best = max(scored, key=lambda step: step.validation or 0.0, default=None)
+    if best is None or best.validation is None:
+        return True
+    return score >= best.validation - (best.validation_error or 0.0)
+
+
 def outcome(history: Sequence[Step], remined: Sequence[tuple[int, float]]) -> Trained:
-    """How the run ended: at its best epoch, or at its last where nothing was validated."""
-    scores = validations(history)
-    best = max(scores, default=None)
-    epoch = history[-1].epoch if best is None else scores.index(best)
-    return Trained(epoch, best, tuple(history), tuple(remined))
+    """How the run ended: at the epoch that was taken, or its last where nothing was validated."""
+    taken = history[-1]
+    for at, step in enumerate(history):
+        if step.validation is not None and is_as_good(history[:at], step.validation):
+            taken = step
+    return Trained(taken.epoch, taken.validation, tuple(history), tuple(remined))
 
 
 def validations(history: Sequence[Step]) -> list[float]:

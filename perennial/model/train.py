@@ -16,6 +16,7 @@ from perennial.model.history import (
     Pace,
     Step,
     Trained,
+    is_as_good,
     nothing_teaches,
     outcome,
     patience_is_over,
@@ -158,17 +159,19 @@ def fine_tune(
             run.step()
             refuse_nonsense(run.learner, loss=value.item(), norm=norm, step=step)
 
-            validation, looked = None, None
+            validation, error, looked = None, None, None
             if number == len(plan) - 1 and len(held_triplets):
-                validation = validate(
+                validation, error = validate(
                     model, shelf, "examples", examples, held_triplets, team=team, width=width
                 )
-                if validation > max(validations(history), default=-1.0):
+                if is_as_good(history, validation):
                     run.keep_as_best()
             if step % _LOOK_EVERY == 0 and len(chosen) == len(plans[0][0]):
                 looked = spread(parted(vectors.detach(), parts)[0][1])
             history.append(
-                Step(step, epoch, value.item(), active.item(), norm, rate, validation, looked)
+                Step(
+                    step, epoch, value.item(), active.item(), norm, rate, validation, looked, error
+                )
             )
             report(history[-1], total, _pace(model.lengths(shelf.tokens)[texts], started, model))
             refuse_explosion([s.gradient_norm for s in history[-40:]], max_growth=max_norm_growth)

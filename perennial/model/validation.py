@@ -25,9 +25,9 @@ def validate(
     *,
     team: Team,
     width: int | None = None,
-) -> float:
-    """MRR@10 of the held triplets' positives among all documents of the examples, set `name`; all
-    vectors are cut to `width`.
+) -> tuple[float, float]:
+    """MRR@10 of the held triplets' positives among all documents of the examples, set `name`, and
+    its standard error; all vectors are cut to `width`.
 
     Other known positives of the query do not count as mistakes: they are left out of its ranking.
     A document as near as the positive stands ahead of it, or a collapsed encoder would be perfect.
@@ -52,7 +52,8 @@ def validate(
         known = examples.known[examples.query[block]].toarray() != 0
         ahead = ((similarity >= wanted[:, None]) & ~known).sum(axis=1)
         gains.append(np.where(ahead < 10, 1.0 / (ahead + 1), 0.0))
-    return float(np.concatenate(gains).mean())
+    all_gains = np.concatenate(gains)
+    return float(all_gains.mean()), float(all_gains.std() / math.sqrt(len(all_gains)))
 
 
 def _blocks(rows: np.ndarray) -> list[np.ndarray]:
