@@ -33,6 +33,18 @@ def change_some(shop, day):
     shop.export()
 
 
+def stop_after_words(shop, monkeypatch):
+    """A reindex that is killed where the new documents are found by their words only."""
+
+    def never(*given, **options):
+        raise BadInput("the encoder was killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VectorCache, "embed", never)
+        with pytest.raises(BadInput):
+            shop.reindex(settings={"lexical_first": 2})
+
+
 def test_words_after_increments_and_compactions_are_those_of_the_whole_catalogue(shop):
     merged = 0
     for day in range(5):
@@ -49,13 +61,7 @@ def test_new_documents_are_found_by_their_words_until_they_have_vectors(shop, mo
     shop.documents["late"] = ("word7 zebra", "guide")
     shop.export()
 
-    def never(*given, **options):
-        raise BadInput("the encoder was killed")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(VectorCache, "embed", never)
-        with pytest.raises(BadInput):
-            shop.reindex(settings={"lexical_first": 2})
+    stop_after_words(shop, monkeypatch)
     waiting = read_kept(shop.store, shop.channel().stable, key=None)
     assert [each.rows for each in waiting.index.waiting] == [5]
     held = set(live_documents(shop.store, waiting)["doc_id"].to_pylist())
@@ -73,6 +79,22 @@ def test_new_documents_are_found_by_their_words_until_they_have_vectors(shop, mo
     assert shop.held() == shop.built_at_once() and shop.said() == shop.said_at_once()
     assert read_kept(shop.store, shop.channel().stable, key=None).index.waiting == ()
     assert verify_store(shop.store) == []
+
+
+def test_documents_that_wait_and_are_withdrawn_are_found_no_more(shop, monkeypatch):
+    before = dict(shop.documents)
+    shop.documents |= {f"new-{i}": (f"zebra word{i}", None) for i in range(4)}
+    shop.export()
+    stop_after_words(shop, monkeypatch)
+    assert read_kept(shop.store, shop.channel().stable, key=None).index.waiting
+    shop.documents = before
+    shop.export()
+    assert shop.reindex().decision.outcome == "promote"
+    with Searcher.open(shop.store, "production", shop.root / "reader", math.inf) as searcher:
+        assert searcher.search("zebra").found != "lexical"
+    assert read_kept(shop.store, shop.channel().stable, key=None).index.waiting == ()
+    assert shop.held() == shop.built_at_once() and shop.said() == shop.said_at_once()
+    assert shop.reindex().decision.outcome == "none"
 
 
 def test_a_rollback_to_what_waited_hides_what_was_deleted_since(shop):

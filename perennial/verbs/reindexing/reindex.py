@@ -91,7 +91,7 @@ def reindex(
                     key=key,
                     say=say,
                 )
-        due = [look for look in looks if not look.changes.is_empty or seen.mask is not None]
+        due = [look for look in looks if not look.is_current or seen.mask is not None]
         for look in due:
             say(f"{look.role}: {in_words(look.changes)} of {len(documents):,} documents")
         made = [
@@ -168,7 +168,7 @@ def _worth_it(
 ) -> Decision:
     """advance, none where the catalogue is served as it is, reject where too much of it is gone."""
     # A mask hides documents by an older catalogue; only a new release takes it away.
-    if all(look.changes.is_empty for look in looks) and seen.mask is None:
+    if all(look.is_current for look in looks) and seen.mask is None:
         reason = f"{seen.name} already serves these {len(documents):,} documents: nothing to do."
         return Decision("none", (reason,), ())
     decisions = [

@@ -81,7 +81,7 @@ def bring_up_to_date(
             return Continued(decision, None)
         watermark = look.base.manifest.catalogue.watermark
         is_old = no_older_than is not None and parse_utc(watermark) < parse_utc(no_older_than)
-        if look.changes.is_empty and not is_old:
+        if look.is_current and not is_old:
             return Continued(decision, release_id)
         known = [watermark, *([] if no_older_than is None else [no_older_than])]
         wanted = CataloguePart(**catalogue_part(documents, no_older_than=known))

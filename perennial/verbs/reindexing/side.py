@@ -39,6 +39,17 @@ class Look:
     base: Base
     changes: Changes
 
+    @property
+    def waiting(self) -> int:
+        """Documents that the release finds by their words only."""
+        return sum(part.rows for part in self.base.manifest.index.waiting)
+
+    @property
+    def is_current(self) -> bool:
+        """True where the release holds this catalogue, with the vectors of all of it."""
+        # What waits is of no segment: a comparison with those cannot tell that it was removed.
+        return self.changes.is_empty and not self.waiting
+
 
 @dataclass(frozen=True)
 class Made:

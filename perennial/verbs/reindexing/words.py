@@ -32,9 +32,7 @@ _NAME = "waiting-0000"
 
 def is_due(look: Look, *, lexical_first: int) -> bool:
     """True where more documents than that have neither vector nor words in the release."""
-    base = look.base
-    waiting = sum(part.rows for part in base.manifest.index.waiting)
-    return base.is_lexical and len(look.changes.added) - waiting > lexical_first
+    return look.base.is_lexical and len(look.changes.added) - look.waiting > lexical_first
 
 
 def serve_waiting(
