@@ -33,7 +33,7 @@ def change_some(shop, day):
     shop.export()
 
 
-def stop_after_words(shop, monkeypatch):
+def stop_after_words(shop, monkeypatch, **options):
     """A reindex that is killed where the new documents are found by their words only."""
 
     def never(*given, **options):
@@ -42,7 +42,7 @@ def stop_after_words(shop, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(VectorCache, "embed", never)
         with pytest.raises(BadInput):
-            shop.reindex(settings={"lexical_first": 2})
+            shop.reindex(settings={"lexical_first": 2}, **options)
 
 
 def test_words_after_increments_and_compactions_are_those_of_the_whole_catalogue(shop):
@@ -95,6 +95,31 @@ def test_documents_that_wait_and_are_withdrawn_are_found_no_more(shop, monkeypat
     assert read_kept(shop.store, shop.channel().stable, key=None).index.waiting == ()
     assert shop.held() == shop.built_at_once() and shop.said() == shop.said_at_once()
     assert shop.reindex().decision.outcome == "none"
+
+
+def test_what_a_rollback_hides_stays_hidden_until_new_documents_have_vectors(shop, monkeypatch):
+    first = shop.channel().stable
+    change_some(shop, 1)
+    shop.reindex()
+    rollback(shop.store, "production", to=first, now=NOON, why="slow", who="test")
+    before = shop.channel()
+    assert before.mask is not None, "doc-011 was deleted since"
+    stop_after_words(shop, monkeypatch, catch_up=True)
+    assert shop.channel() == before
+
+
+def test_a_rejected_increment_says_that_its_documents_are_found_by_their_words():
+    with fast_folder() as place:
+        shop = Shop(place)
+        before = shop.open_with(count=100, factory="IVF2,Flat")
+        shop.documents |= {f"crowd-{i}": ("word1 word2", None) for i in range(100)}
+        shop.export()
+        settings = {"lexical_first": 2, "max_imbalance": 1.0, "max_imbalance_growth": 100.0}
+        for _ in range(2):
+            done = shop.reindex(settings=settings)
+            assert done.decision.outcome == "reject"
+            assert done.decision.reasons[-1] == "100 documents are found by their words only."
+        assert shop.channel().history[-1].from_ == before, "it moved once"
 
 
 def test_a_rollback_to_what_waited_hides_what_was_deleted_since(shop):

@@ -50,7 +50,8 @@ def reindex(
     """What came of it: promote, none (nothing to do), reject, or inconclusive on hold.
 
     Raises BadInput for a catalogue that cannot be taken, Conflict where somebody else moved the
-    channel meanwhile, IntegrityError for stored bytes; each leaves the channel as it was.
+    channel meanwhile, IntegrityError for stored bytes; each leaves the channel as it was, and so
+    does reject, but for new documents that it may serve by their words already.
     """
     seen, watch = existing_channel(store, channel, key=key), Stopwatch()
     if seen.hold is not None and not catch_up:
@@ -67,7 +68,9 @@ def reindex(
         if decision.outcome == "none" or (decision.outcome == "reject" and not accept_removals):
             return Reindexed(decision, channel, len(documents), seconds=watch.seconds)
         first = looks[0]
-        if rolling is None and is_due(first, lexical_first=params.reindex.lexical_first):
+        # A mask must outlive the documents that it hides: words alone would take it away.
+        is_alone = rolling is None and seen.mask is None
+        if is_alone and is_due(first, lexical_first=params.reindex.lexical_first):
             with watch.phase("words"):
                 seen = serve_waiting(
                     store,
@@ -106,7 +109,8 @@ def reindex(
             )
             for look in due
         ]
-        result = Reindexed(_judged(made), channel, len(documents), seconds=watch.seconds)
+        decision = _judged(made, waiting=looks[0].waiting)
+        result = Reindexed(decision, channel, len(documents), seconds=watch.seconds)
         if result.decision.outcome != "promote":
             return replace(result, sides=tuple(side_of(one, None, 0) for one in made))
 
@@ -180,12 +184,14 @@ def _worth_it(
     return next((found for found in decisions if found.outcome == "reject"), decisions[0])
 
 
-def _judged(made: Sequence[Made]) -> Decision:
+def _judged(made: Sequence[Made], *, waiting: int) -> Decision:
     """The first, stable where it changed, decides; a candidate that is out of bounds stays behind,
-    and it is said."""
+    and it is said, as is what stays without vectors."""
     first, *others = (one.decision for one in made)
     reasons = list(first.reasons)
     for other in others:
         if other.outcome != "promote":
             reasons += [f"The candidate stays as it is: {reason}" for reason in other.reasons]
+    if first.outcome != "promote" and waiting:
+        reasons.append(f"{waiting:,} documents are found by their words only.")
     return replace(first, reasons=tuple(reasons))
