@@ -355,6 +355,26 @@ def test_lists_that_became_uneven_are_trained_anew_by_themselves(factory):
         assert shop.reindex(settings=settings).sides[0].trained == (), "not again and again"
 
 
+def test_a_catalogue_that_is_replaced_meanwhile_is_not_trained_on(lists):
+    """Its rows of the same numbers are other documents."""
+    crowd_one_list(lists)
+    settings = {"max_imbalance_growth": 100.0, "min_self_retrieval": 0.0}
+    lists.reindex(settings=settings)
+    old = lists.channel().stable
+    del lists.documents["doc-001"]  # no new text is read before the check
+    lists.export()
+
+    def replaced(line):
+        if line.startswith("stable: "):
+            for name in lists.documents:
+                lists.documents[name] = (f"{lists.documents[name][0]} word3", None)
+            lists.export()
+
+    with pytest.raises(BadInput, match="changed while it was reindexed"):
+        lists.reindex(settings=settings | {"max_imbalance_growth": 1.1}, say=replaced)
+    assert lists.channel().stable == old
+
+
 def test_documents_that_the_codes_clip_are_trained_in_though_search_on_codes_finds_them():
     with fast_folder() as place:
         shop = Shop(place)

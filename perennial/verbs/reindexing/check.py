@@ -3,6 +3,7 @@ longer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from perennial.params.index import Index as IndexParams
 from perennial.params.index import Reindex as ReindexParams
 from perennial.quality.upkeep import RECALL
 from perennial.verbs.reindexing.base import Base
-from perennial.verbs.reindexing.grow import Grown
+from perennial.verbs.reindexing.grow import Grown, read_changed
 
 _TITLE = 80  # characters of a document that stand in for a query before the first log
 _TRAINED = {
@@ -97,12 +98,14 @@ def check(
     if not reasons:
         return Checked(grown, _figures(health, before), len(probes))
 
+    # Each time compared with their digests: another catalogue may lie there by now.
+    read = partial(read_changed, documents, np.arange(len(documents)))
     every = (
         _stored(opened, documents)
         if base.factory.is_lossless
         else cache.embed(
             encoder,
-            read_texts(documents, np.arange(len(documents))),
+            read(),
             documents.text_digests.to_pylist(),
             progress=progress,
         )
@@ -120,7 +123,7 @@ def check(
         memory_mb=index_section.memory_mb,
         probes=probes,
         seed=index_section.seed,
-        texts=read_texts(documents, np.arange(len(documents))) if base.is_lexical else None,
+        texts=read() if base.is_lexical else None,
     )
     health = index_health(rebuilt, doc_ids=doc_ids, probes=probes, seed=section.seed, vectors=every)
     grown = Grown(fresh, read_description(fresh)["segments"])
