@@ -54,7 +54,10 @@ def check_words(directory: Path, about: Mapping[str, Any]) -> None:
     for row in (*about["segments"], *about.get("waiting", ())):
         if row.get("lexical") is None or not (directory / row["lexical"]).is_file():
             continue
-        doc_ids, _, _ = read_names(directory / row["ids"])
+        try:
+            doc_ids, _, _ = read_names(directory / row["ids"])
+        except (OSError, KeyError, ValueError) as error:
+            raise damaged(directory, row["ids"], error) from error
         check_postings(directory / row["lexical"], doc_ids=doc_ids.to_pylist())
         if len(doc_ids) != row["rows"]:
             raise IntegrityError(

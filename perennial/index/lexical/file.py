@@ -14,7 +14,7 @@ from perennial.index.lexical.words import name_hashes
 SUFFIX = ".lexical.arrow"
 MAGIC = b"ARROW1"
 _VERSION = {b"postings": b"1"}
-_UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
+_UNSIGNED = ("uint8", "uint16", "uint32")
 _TYPES = {
     "terms": ("uint64",),
     "starts": ("uint64",),

@@ -1,6 +1,7 @@
 """Words of segments: whatever grew, died and was merged, the answers are those of a fresh index."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import bm25s
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from plain_bm25 import plain_bm25
 
 from perennial.errors import IntegrityError
+from perennial.index.fit import check_words
 from perennial.index.fusion import reciprocal_rank_fusion
 from perennial.index.lexical.bm25 import Lexical
 from perennial.index.lexical.file import check_postings, read_postings, write_postings
@@ -154,6 +156,22 @@ def test_the_words_of_other_documents_are_not_published(tmp_path: Path) -> None:
     check_postings(path, doc_ids=["a", "b"])
     with pytest.raises(IntegrityError, match="does not count"):
         check_postings(path, doc_ids=["a", "c"])
+
+
+def test_numbers_of_a_type_that_counting_never_writes_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "segment-0000.lexical.arrow"
+    counted = count_words(["sort rows", "matrix"], ["a", "b"])
+    write_postings(path, replace(counted, rows=counted.rows.astype(np.uint64)))
+    with pytest.raises(IntegrityError, match="its column rows holds uint64"):
+        check_postings(path, doc_ids=["a", "b"])
+
+
+def test_ids_that_are_no_parquet_file_are_named(tmp_path: Path) -> None:
+    write_postings(tmp_path / "words.arrow", count_words(["sort"], ["a"]))
+    (tmp_path / "ids.parquet").write_bytes(b"no table")
+    row = {"ids": "ids.parquet", "lexical": "words.arrow", "rows": 1}
+    with pytest.raises(IntegrityError, match=r"ids\.parquet"):
+        check_words(tmp_path, {"segments": [row]})
 
 
 def test_ranks_are_fused_by_their_reciprocals() -> None:
