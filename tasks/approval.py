@@ -97,11 +97,19 @@ def approved_by(uri: str, *, release_id: str, lineage: str) -> str:
 
 def standing(uri: str, *, release_id: str, lineage: str) -> Decision:
     """advance while an approval stands; rollback where it was taken back, or a rejection was set:
-    nobody is shown for weeks what nobody stands by. inconclusive where nobody can tell."""
+    nobody is shown for weeks what nobody stands by. inconclusive where nobody can tell, and where
+    the alias, of which a model has one, approves another version by now."""
     try:
         version, answer = _word(uri, release_id=release_id, lineage=lineage)
+        other = _approved_version(uri) if answer is None else None
     except (Refused, TrackerAway) as error:
         return Decision("inconclusive", (f"nobody can tell who approves it: {error}",), ())
+    if answer is None and other not in {None, version}:
+        reason = (
+            f"The alias {APPROVED} is on {MODEL} version {other} now, and nothing else approves "
+            f"version {version}: set its tag {APPROVED} as its page says, or reject it."
+        )
+        return Decision("inconclusive", (reason,), ())
     if answer is None:
         reason = f"The approval of {MODEL} version {version} was taken back: it goes back"
         hint = "approve it again, then roll out with --again"
@@ -127,6 +135,13 @@ def _word(uri: str, *, release_id: str, lineage: str) -> tuple[str, Answer | Non
         about = {name: version.tags.get(name, "") for name in ("release_id", "gate")}
         number = str(version.version)
         return number, answer_of_review(client, number, **about)
+
+
+def _approved_version(uri: str) -> str | None:
+    """The version that the alias `approved` is on."""
+    with in_words(Path.cwd(), uri):
+        found = tracker(uri).get_registered_model(MODEL).aliases.get(APPROVED)
+    return None if found is None else str(found)
 
 
 def check_reviewers(uri: str, environment: Mapping[str, str] | None = None) -> None:

@@ -148,6 +148,26 @@ def test_a_rollout_ends_with_the_word_that_was_taken_back_and_holds_where_nobody
 
 
 @pytest.mark.slow
+def test_approving_the_next_by_the_alias_pauses_what_the_alias_approved(
+    client, register, tracking_uri
+):
+    release = "rel-a00000000008"
+    version, another = register(release), register("rel-b00000000008")
+    about = {"release_id": release, "lineage": "sha256:" + "08" * 32}
+    tag_version(client, version, {"reviewer": "Ada"})
+    client.set_registered_model_alias(MODEL, "approved", version)
+    assert standing(tracking_uri, **about).outcome == "advance"
+    client.set_registered_model_alias(MODEL, "approved", another)
+    paused = standing(tracking_uri, **about)
+    assert paused.outcome == "inconclusive" and f"version {another} now" in paused.reasons[0]
+    tag_version(client, version, {"rejected": "it lost all German"})
+    assert standing(tracking_uri, **about).outcome == "rollback"
+    client.delete_model_version_tag(MODEL, version, "rejected")
+    client.delete_registered_model_alias(MODEL, "approved")
+    assert standing(tracking_uri, **about).outcome == "rollback"
+
+
+@pytest.mark.slow
 def test_a_release_that_nobody_approved_does_not_roll_out(company, tmp_path, monkeypatch):
     home = tmp_path / "home"
     shutil.copytree(company, home)
