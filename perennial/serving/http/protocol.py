@@ -12,12 +12,13 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 MOST_HEAD_BYTES = 32_768
-SECONDS = 10.0  # for a head; for the rest of a body that was refused; for a first byte
+MOST_WAITING = 16  # requests that came on one connection before the answer to an earlier one
+SECONDS = 10.0  # for a head; the rest of a refused body; a first byte; to read an answer
 _PLAIN = "this is no HTTP request; send one of HTTP/1.1"
 
 
 class _TooLarge(Exception):
-    """The head has more bytes than are read of one."""
+    """More came than is read: of one head, or of requests that wait."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -38,9 +39,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._unread_bytes = 0  # came since the last that httptools told of
         self._timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None  # for whoever reads no answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
+        # So that we are told of whatever is not read, also of what is too little to be held back.
+        self.transport.set_write_buffer_limits(high=0)
         if len(self.connections) > self._max_connections:
             self._refuse(503, "too many connections; come again in a second")
             return
@@ -48,7 +52,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._stop_unread_timer()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread_timer = self.loop.call_later(self._seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._stop_unread_timer()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         self._unread_bytes += len(data)
@@ -57,12 +70,12 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self._unread_bytes > MOST_HEAD_BYTES:
             self._refuse_head()
-        elif not self._is_within:
-            self._stop_timer()
-        elif self._timer is None:
-            self._start_timer()
+        elif self._timer is None and (self._is_within or self._is_answered()):
+            self._start_timer()  # uvicorn's own, between requests, is stopped by any byte
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= MOST_WAITING:
+            raise _TooLarge
         self._is_within = self._is_head = True
         self._head_bytes = 0
         super().on_message_begin()
@@ -85,6 +98,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._is_within, self._unread_bytes = False, 0
+        self._stop_timer()
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -107,6 +121,21 @@ class BoundedProtocol(HttpToolsProtocol):
             self._timer.cancel()
             self._timer = None
 
+    def _stop_unread_timer(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
+
+    def _is_answered(self) -> bool:
+        """Whether the last request whose head came is answered; so are then all before it."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _is_our_turn(self) -> bool:
+        """Whether what is written now is taken for the answer to what is being read."""
+        if self._is_within and not self._is_head:
+            return not self.pipeline and not self.cycle.response_started
+        return self._is_answered()
+
     def _is_late(self) -> None:
         self._timer = None
         if self.transport.is_closing():
@@ -125,7 +154,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int, sentence: str) -> None:
         self._refused(status)
-        body = json.dumps({"error": sentence}).encode()
-        head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-        self.transport.write(STATUS_LINE[status] + head % len(body) + body)
+        if self._is_our_turn():
+            body = json.dumps({"error": sentence}).encode()
+            head = b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
+            close = b"connection: close\r\n\r\n"
+            self.transport.write(STATUS_LINE[status] + head + close + body)
         self.transport.close()

@@ -145,11 +145,17 @@ def test_a_name_that_somebody_else_points_here_is_refused_on_loopback(serve):
             assert "PERENNIAL_HOSTS" in answer.json()["error"]
 
 
-def test_beyond_loopback_any_name_is_ours_unless_some_are_named():
+def test_beyond_loopback_where_keys_are_asked_for_any_name_is_ours():
     assert Hosts("0.0.0.0").allow(b"anything") and Hosts("10.0.0.1").allow(None)
-    named = Hosts("0.0.0.0", ["search.example"])
-    assert named.allow(b"search.example:443") and named.allow(b"127.0.0.1")
-    assert not named.allow(b"evil.example")
+    probed = Hosts("0.0.0.0", ["search.example"])
+    assert probed.allow(b"10.1.2.3:8080") and probed.allow(b"search.example:443")
+
+
+@pytest.mark.parametrize("given", ["Search.Example:8080", "search.example", "[fe80::2]", "fe80::2"])
+def test_a_name_may_be_given_with_its_port(given):
+    hosts = Hosts("127.0.0.1", [given])
+    asked = b"[fe80::2]:80" if "::" in given else b"search.example:8080"
+    assert hosts.allow(asked) and not hosts.allow(b"evil.example")
 
 
 def test_a_failure_of_our_own_is_a_sentence_too_and_its_words_stay_inside(serve, caplog):

@@ -1,6 +1,7 @@
 """What comes before a key is asked for has bounds: bytes, seconds, connections."""
 
 import asyncio
+import contextlib
 import json
 import signal
 from functools import partial
@@ -10,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
-from perennial.serving.http.protocol import MOST_HEAD_BYTES, BoundedProtocol
+from perennial.serving.http.protocol import MOST_HEAD_BYTES, MOST_WAITING, BoundedProtocol
 from perennial.serving.http.server import _Server
 
 SECONDS = 0.1
@@ -52,7 +53,7 @@ def served():
             port = server.servers[0].sockets[0].getsockname()[1]
             try:
                 return await asyncio.wait_for(
-                    conversation(lambda: asyncio.open_connection("127.0.0.1", port)), 10
+                    conversation(lambda: asyncio.open_connection("127.0.0.1", port)), 20
                 )
             finally:
                 server.force_exit = True
@@ -163,6 +164,92 @@ def test_bodies_may_come_slowly_and_several_on_one_connection(served):
         return told
 
     assert served(conversation, seconds=SECONDS).startswith(b"HTTP/1.1 200")
+    assert served.refused == []
+
+
+@pytest.mark.parametrize("before", [b"", ASK])
+def test_blank_lines_keep_no_connection_open(served, before):
+    async def conversation(connect):
+        reader, writer = await connect()
+        writer.write(before)
+        with contextlib.suppress(ConnectionError):
+            while not reader.at_eof():
+                writer.write(b"\r\n")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(reader.read(1000), 0.01)
+        writer.close()
+        return True
+
+    assert served(conversation, seconds=SECONDS)
+
+
+async def gone(scope, receive, send):
+    """Answers nothing until nobody waits any more."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def test_only_so_many_requests_wait_on_one_connection(served):
+    async def all_answered(connect):
+        reader, writer = await connect()
+        writer.write(ASK * (1 + MOST_WAITING))
+        for _ in range(1 + MOST_WAITING):
+            told = await reader.readuntil(b"word")
+        writer.close()
+        await writer.wait_closed()
+        return told
+
+    assert served(all_answered).startswith(b"HTTP/1.1 200") and served.refused == []
+    assert served(says(ASK * (2 + MOST_WAITING)), app=gone) == b""
+    assert served.refused == [400]
+
+
+def test_a_refusal_is_not_taken_for_the_answer_that_another_request_waits_for(served):
+    assert served(says(ASK + b"\x16\x03\x01 hello\r\n\r\n"), app=gone) == b""
+    assert served.refused == [400]
+
+
+@pytest.mark.parametrize("size", [2**26, 2**23])
+def test_whoever_does_not_read_an_answer_is_let_go(served, size):
+    ended = []
+
+    async def large(scope, receive, send):
+        headers = [(b"content-length", str(size).encode()), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": bytes(size)})
+        await gone(scope, receive, send)
+        ended.append(scope["path"])
+
+    async def conversation(connect):
+        _, writer = await connect()  # a reader that takes some 100 KB and then waits
+        writer.write(ASK)
+        while not ended:
+            await asyncio.sleep(0.01)
+        writer.close()
+
+    served(conversation, app=large, seconds=SECONDS)
+    assert ended
+
+
+def test_a_head_right_after_a_message_has_a_clock_of_its_own(served):
+    async def conversation(connect):
+        loop, ahead = asyncio.get_running_loop(), 0.0
+        real = loop.time
+        loop.time = lambda: real() + ahead
+        reader, writer = await connect()
+        await asyncio.sleep(0.01)
+        ahead = 4.0
+        writer.write(ASK + ASK[:10])
+        await reader.readuntil(b"word")
+        ahead = 8.0
+        await asyncio.sleep(0.01)
+        writer.write(ASK[10:])
+        told = await reader.readuntil(b"word")
+        writer.close()
+        await writer.wait_closed()
+        return told
+
+    assert served(conversation, seconds=6.0).startswith(b"HTTP/1.1 200")
     assert served.refused == []
 
 
