@@ -40,11 +40,6 @@ class Shadowing:
         if current is not None and answer.release_id == current.stable_id:
             current.mirror.offer(query, answer, request_id=request_id, k=k, slice=slice)
 
-    @property
-    def counts(self) -> dict[str, int]:
-        """What the present mirror counted."""
-        return {} if self._current is None else dict(vars(self._current.mirror.counts))
-
     def close(self) -> None:
         """Keep what was compared."""
         if self._current is not None:

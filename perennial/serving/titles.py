@@ -53,7 +53,9 @@ class Titles:
         stamp = about.st_ino, about.st_size, about.st_mtime_ns
         if stamp != self._made_of:
             self._let_go()
-            self._table, self._made_of = _made(self._catalogue), stamp
+            self._table = _made(self._catalogue)
+            # Where none could be made, a full disk may have room for one the next time.
+            self._made_of = None if self._table is None else stamp
 
     def _let_go(self) -> None:
         if self._table is not None:
@@ -71,9 +73,7 @@ def _made(catalogue: Path) -> sqlite3.Connection | None:
             for rows in file.iter_batches(_ROWS, columns=["doc_id", "title", "text"]):
                 begun = pc.utf8_slice_codeunits(rows["text"], 0, READ_CHARACTERS)
                 columns = (each.to_pylist() for each in (rows["doc_id"], rows["title"], begun))
-                table.executemany(
-                    "insert into excerpts values (?, ?, ?)", zip(*columns, strict=True)
-                )
+                table.executemany(_ADD, zip(*columns, strict=True))
         table.execute("create index by_id on excerpts (doc_id)")
         table.commit()
     except (OSError, KeyError, pa.ArrowException, sqlite3.Error):

@@ -27,7 +27,7 @@ class Spool:
     def __init__(self, folder: Path, *, day: date, name: str) -> None:
         with usable(folder):
             make_folder(folder)
-            self.path, self.day, self.name = folder / f"{day}.{name}", day, name
+            self.path, self.day = folder / f"{day}.{name}", day
             new = self.path.with_name(self.path.name + ".new")
             self._lock = os.open(new, os.O_CREAT | os.O_RDWR, 0o600)
             try:
@@ -71,7 +71,10 @@ def abandoned(folder: Path) -> Iterator[list[Path]]:
     found: list[Path] = []
     try:
         for lock in sorted(folder.glob(f"*{_LOCK}")):
-            descriptor = os.open(lock, os.O_RDWR)
+            try:
+                descriptor = os.open(lock, os.O_RDWR)
+            except FileNotFoundError:  # another process has taken it over meanwhile
+                continue
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:  # its process lives

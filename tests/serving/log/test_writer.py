@@ -210,6 +210,12 @@ def test_a_spool_that_was_left_becomes_parquet_once_however_often_it_was_begun(t
     assert list((tmp_path / ".spool").iterdir()) == []
 
 
+def test_a_spool_that_another_process_takes_over_meanwhile_is_left_to_it(tmp_path):
+    spooled(tmp_path / ".spool")
+    (tmp_path / ".spool" / f"{DAY}.gone.lock").symlink_to("nothing")  # listed, and not there
+    assert recover(tmp_path / ".spool", tmp_path) == 24
+
+
 def test_the_spool_of_a_living_process_is_left_alone(tmp_path):
     log = open_log(tmp_path)
     log.put(request(1))
