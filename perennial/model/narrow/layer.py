@@ -49,8 +49,9 @@ class Layer(nn.Module):
         return [*self.attention.pairs(), *self.feed.pairs()]
 
     def forward(
-        self, hidden: torch.Tensor, mask: torch.Tensor | None = None, *_: Any, **__: Any
+        self, hidden: torch.Tensor, attention_mask: torch.Tensor | None = None, *_: Any, **__: Any
     ) -> torch.Tensor:
         """(b, n, d) to (b, n, d)."""
-        found: torch.Tensor = self.feed(self.attention(hidden, mask))
+        # Named as transformers' own: under another name a keyword would be lost among the rest.
+        found: torch.Tensor = self.feed(self.attention(hidden, attention_mask))
         return found

@@ -53,6 +53,16 @@ def test_vectors_and_gradients_are_those_of_the_wide_layers(
         assert torch.allclose(wanted, found[1][name], rtol=1e-4, atol=2e-5), name
 
 
+def test_a_mask_that_is_given_by_its_name_hides_padding(directory: Path) -> None:
+    whole = load(directory, dropout=0.0).module[0].auto_model  # type: ignore[index,union-attr]
+    layer = Layer(whole.encoder.layer[0], torch.float32)  # type: ignore[arg-type,index,union-attr]
+    hidden = torch.randn(1, 3, whole.config.hidden_size)  # type: ignore[arg-type,union-attr]
+    mask = torch.tensor([True, True, False]).view(1, 1, 1, 3)
+    masked = layer(hidden, attention_mask=mask)
+    assert torch.equal(masked, layer(hidden, mask))
+    assert not torch.allclose(masked, layer(hidden))
+
+
 def test_layers_that_drop_or_bend_otherwise_stay_as_they_are(directory: Path) -> None:
     assert layers(Twin(load(directory, dropout=None).module, torch.bfloat16)) == 0
     model = load(directory, dropout=0.0)
