@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from werkzeug.datastructures import Authorization
 
 _ANSWERS = (APPROVED, REJECTED)
-_CREATE, _SET, _ALIAS = _SIGNING = (
+_CREATE, _SET, _DELETE, _ALIAS = _SIGNING = (
     "/mlflow/model-versions/create",
     "/mlflow/model-versions/set-tag",
+    "/mlflow/model-versions/delete-tag",
     "/mlflow/registered-models/alias",
 )
 
@@ -68,6 +69,10 @@ def forgery(path: str, body: Any, *, name: str, signed_of: SignedOf) -> str | No
     if key not in (REVIEWER, *_ANSWERS):
         return None
     signed = signed_of(str(body.get("name")), str(body.get("version")))
+    if path.endswith(_DELETE):
+        if signed.reviewer in {"", name}:  # without a name it is nobody's
+            return None
+        return f"{signed.reviewer} answers for this version, and takes that away alone"
     if key == REVIEWER:
         if body.get("value") != name:
             return f"the tag {REVIEWER} is the name of who sets it: {name}"

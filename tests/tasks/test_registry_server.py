@@ -121,6 +121,8 @@ def test_an_approval_on_a_server_that_asks_for_names_is_of_who_logged_in(server,
         tag_version(be("bob"), version, {"reviewer": "bob"})
     with pytest.raises(MlflowException, match="set the tag reviewer to bob first"):
         tag_version(be("bob"), version, {"rejected": "I am not ada"})
+    with pytest.raises(MlflowException, match="ada answers for this version"):
+        be("bob").delete_model_version_tag(MODEL, version, "approved")
     be("flow")
     assert approved_by(server, release_id=RELEASE, lineage="") == "ada"
 
