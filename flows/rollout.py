@@ -12,6 +12,7 @@ from prefect import flow
 from prefect.logging import get_run_logger
 
 from perennial.errors import IntegrityError, PerennialError
+from perennial.params.reading import load_params
 from perennial.quality.decision import Decision
 from tasks.outcome import as_a_command, concluded
 from tasks.rollout import begun, tick
@@ -38,6 +39,7 @@ def rollout(
         return concluded(done)
     has_looked = False
     while True:
+        load_params(params)  # not retried: a person must mend it
         try:
             decision = tick(params, channel).decision
         except (PerennialError, OSError) as error:
