@@ -157,7 +157,10 @@ def create_app(
 
     @app.post("/events", response_model=Taken, responses=_REFUSALS)
     async def take_events(body: EventsBody, request: Request) -> Taken:
-        """What people did with hits: clicks, how long they stayed, what they came for."""
+        """What people did with hits: clicks, how long they stayed, what they came for.
+
+        Those that cannot be of an answer of ours are left out; 403 or 422 where all are.
+        """
         charge(request, len(body.events))
         return events.take(body.events)
 

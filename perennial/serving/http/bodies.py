@@ -76,10 +76,12 @@ class Events(_Body):
 
 
 class Taken(BaseModel):
-    """How many events were written, and how many had come before."""
+    """How many events were written, had come before, and were refused; `error` is the first's."""
 
     taken: int
     repeated: int
+    refused: int = 0
+    error: str | None = Field(None, description="why the first that was refused was")
 
 
 class Problem(BaseModel):

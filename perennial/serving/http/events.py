@@ -40,15 +40,23 @@ class Events:
         self._recent: OrderedDict[str, None] = OrderedDict()
 
     def take(self, sent: Sequence[Sent]) -> Taken:
-        """Write them; raises Foreign or BadInput before any is written, or LogFull after some."""
+        """Write those that can be known for ours; raises Foreign or BadInput where none can, or
+        LogFull after some."""
         now = self._now()
         rows: list[Event] = []
+        refused: list[Foreign | BadInput] = []
         for position, event in enumerate(sent, start=1):
             which = f"event {position} of {len(sent)}"
-            # Another machine may have answered, whose clock is ahead of this one's.
-            ts = max(now, self._asked(event, which))
+            try:
+                # Another machine may have answered, whose clock is ahead of this one's.
+                ts = max(now, self._asked(event, which))
+            except (Foreign, BadInput) as error:
+                refused.append(error)
+                continue
             about = (event.request_id, event.doc_id, event.type, event.value, ts)
             rows.append(Event(_id(event), *about))
+        if refused and not rows:
+            raise refused[0]
         taken = 0
         for row in rows:
             if row.event_id in self._recent:
@@ -59,7 +67,8 @@ class Events:
             self._recent[row.event_id] = None
             if len(self._recent) > _REMEMBERED:
                 self._recent.popitem(last=False)
-        return Taken(taken=taken, repeated=len(sent) - taken)
+        why = str(refused[0]) if refused else None
+        return Taken(taken=taken, repeated=len(rows) - taken, refused=len(refused), error=why)
 
     def _asked(self, event: Sent, which: str) -> datetime:
         """When the event's request was answered; raises Foreign, BadInput."""

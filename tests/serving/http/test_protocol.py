@@ -178,6 +178,8 @@ def test_blank_lines_keep_no_connection_open(served, before):
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(reader.read(1000), 0.01)
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
         return True
 
     assert served(conversation, seconds=SECONDS)
@@ -225,7 +227,9 @@ def test_whoever_does_not_read_an_answer_is_let_go(served, size):
         writer.write(ASK)
         while not ended:
             await asyncio.sleep(0.01)
-        writer.close()
+        writer.transport.abort()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
     served(conversation, app=large, seconds=SECONDS)
     assert ended
