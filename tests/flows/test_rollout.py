@@ -52,7 +52,13 @@ CHANGES = {
         "design_loss": 0.4,
     },
     "snapshot": {"click_window_seconds": 1},
-    "serve": {"log_rotate_seconds": 1.0, "explore": 0.0},
+    # all people ask from one address
+    "serve": {
+        "log_rotate_seconds": 1.0,
+        "explore": 0.0,
+        "rate_per_second": 1e6,
+        "rate_burst": 1_000_000,
+    },
     "shadow": {"min_overlap": 0.0, "max_latency_ratio": 1000.0, "min_mirrored": 1},
     "reindex": {"max_imbalance": 1000.0},
 }
