@@ -128,13 +128,16 @@ class LocalObjects:
     def _is_kept(self, digest: str, size: int, *, read: bool) -> bool:
         if self.size(digest) != size:
             return False
-        return not read or file_digest(self._object(digest)) == digest
+        try:
+            return not read or file_digest(self._object(digest)) == digest
+        except FileNotFoundError:  # swept a moment ago
+            return False
 
     def _blocks(self, digest: str) -> Iterator[bytes]:
-        path = self._object(digest)
-        if not path.is_file():
-            raise missing(digest, str(self.root))
-        yield from file_blocks(path, digest, DAMAGED)
+        try:
+            yield from file_blocks(self._object(digest), digest, DAMAGED)
+        except FileNotFoundError:
+            raise missing(digest, str(self.root)) from None
 
     def _object(self, digest: str) -> Path:
         return self.root / object_key(digest)
