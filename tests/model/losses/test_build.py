@@ -34,7 +34,7 @@ def build(name: str, **changes: Any) -> Loss:
 
 def reciprocal_rank(model: Trainable) -> float:
     rows = np.arange(len(things().query))
-    return validate(model, Shelf(model, {"all": things()}), "all", things(), rows, team=ALONE)
+    return validate(model, Shelf(model, {"all": things()}), "all", things(), rows, team=ALONE)[0]
 
 
 @pytest.mark.parametrize(
