@@ -50,6 +50,7 @@ class Rotation:
                     self._closed.remove(spool)
                     spool.remove()
                 except Exception as error:  # noqa: BLE001  the next time may go well
-                    _log.warning("the log could not become parquet: %s", error)
+                    # Its words alone: whoever kept the error would keep the spool open.
+                    _log.warning("the log could not become parquet: %s", str(error))
             if self._closed and not is_last and not self._stopping.wait(_RETRY_SECONDS):
                 self._given.set()

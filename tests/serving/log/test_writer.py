@@ -144,17 +144,17 @@ def test_a_disk_that_takes_nothing_costs_a_few_descriptors_and_then_the_log_goes
     (tmp_path / "requests").write_text("in the way of the parquet")
     log = open_log(tmp_path, rotate_rows=1)
     before, held = descriptors(), []
-    for number in range(12):
+    for number in range(40):
         log.put(request(number))
         wait_until(lambda: log.counts.written == number + 1)  # noqa: B023
         time.sleep(0.015)
         held.append(descriptors())
-    assert held[-1] <= before + 16
+    assert max(held) <= before + 16
     assert log.counts.lost == 0
     (tmp_path / "requests").unlink()
     log.close()
-    assert sorted(ids(tmp_path)) == [f"request-{n:06d}" for n in range(12)]
-    assert descriptors() <= before + 8  # a few are the libraries'
+    assert sorted(ids(tmp_path)) == [f"request-{n:06d}" for n in range(40)]
+    assert descriptors() <= before
 
 
 def test_a_folder_that_takes_no_spool_costs_no_descriptor(tmp_path):
