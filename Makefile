@@ -46,6 +46,15 @@ bench-fusion: .venv/.installed-$(DEVICE)  ## what words (BM25) add to vectors, a
 bench-shadow: .venv/.installed-$(DEVICE)  ## what mirroring live queries to a candidate costs the answers
 	$(BIN)/python -m infra.bench.shadow
 
+bench-watch: .venv/.installed-$(DEVICE)  ## false verdicts of ninety days, and how soon planted drift is found
+	$(BIN)/python -m infra.bench.watch
+
+bench-triggers: .venv/.installed-$(DEVICE)  ## which deliveries start a run, and what Prefect adds to one
+	$(BIN)/python -m infra.bench.triggers
+
+up: .venv/.installed-up      ## all of it on this machine without containers, until Ctrl-C
+	$(BIN)/python -m infra.up
+
 clean:                      ## forget what demo, benchmarks and dvc made; never the state folder
 	rm -rf demo bench snapshot artifacts work dvc_plots
 
@@ -64,4 +73,9 @@ clean:                      ## forget what demo, benchmarks and dvc made; never 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(DEVICE),bench]'
 	touch $@
 
-.PHONY: demo test check lives bench-loop bench-index bench-data bench-gate bench-serve bench-shadow bench-train bench-canary bench-bridge bench-fusion clean
+# What only `make up` needs.
+.venv/.installed-up: .venv/.installed-$(DEVICE)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(DEVICE),server]'
+	touch $@
+
+.PHONY: up demo test check lives bench-loop bench-index bench-data bench-gate bench-serve bench-shadow bench-train bench-canary bench-bridge bench-fusion bench-watch bench-triggers clean

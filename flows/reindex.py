@@ -12,23 +12,39 @@ from rich.console import Console
 
 from perennial.errors import PerennialError
 from perennial.quality.decision import Decision
+from tasks.late import do_the_work_of_late_runs
+from tasks.notify import notify_of_failure
 from tasks.outcome import as_a_command, concluded
 from tasks.reindex import reindex as bring_in
 from tasks.reindexed import print_reindexed, show_reindexed
+from tasks.trigger import Trigger, show_trigger
+
+HOUR = 3600
 
 
-@flow(name="reindex", description=__doc__, persist_result=False)
+@flow(
+    name="reindex",
+    description=__doc__,
+    persist_result=False,
+    timeout_seconds=4 * HOUR,
+    on_running=[do_the_work_of_late_runs],
+    on_failure=[notify_of_failure],
+    on_crashed=[notify_of_failure],
+)
 def reindex(
     params: Path = Path("params.yaml"),
     channel: str = "production",
     catch_up: bool = False,
     accept_removals: bool = False,
+    trigger: Trigger = None,
 ) -> Decision:
     """The Decision that ended it: promote, none where nothing changed, or a refusal.
 
     Bad input, a channel that others keep moving and damaged bytes are failures; they leave what is
-    served as it was, and the same call starts again from the comparison.
+    served as it was, and the same call starts again from the comparison. `trigger` says what
+    outside of the schedule asked for this run.
     """
+    show_trigger(trigger)
     result = bring_in(params, channel, catch_up=catch_up, accept_removals=accept_removals)
     show_reindexed(result)
     print_reindexed(result, Console())

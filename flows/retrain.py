@@ -14,7 +14,9 @@ from perennial.quality.decision import Decision
 from tasks.accept import accept
 from tasks.canary import canary
 from tasks.gate import forced_because, gate
+from tasks.late import do_the_work_of_late_schedules
 from tasks.mirror import mirror
+from tasks.notify import notify_of_failure
 from tasks.outcome import as_a_command, concluded, refusal
 from tasks.register import register
 from tasks.report import report
@@ -24,9 +26,17 @@ from tasks.shadow import shadow
 from tasks.snapshot import snapshot
 from tasks.stages import audit, evaluate, index, judge, mine, train, validate
 from tasks.swap import carried_out, swap
+from tasks.trigger import Trigger, show_trigger
 
 
-@flow(name="retrain", description=__doc__, persist_result=False)
+@flow(
+    name="retrain",
+    description=__doc__,
+    persist_result=False,
+    on_running=[do_the_work_of_late_schedules],
+    on_failure=[notify_of_failure],
+    on_crashed=[notify_of_failure],
+)
 def retrain(
     params: Path = Path("params.yaml"),
     channel: str = "production",
@@ -34,6 +44,7 @@ def retrain(
     fresh: bool = False,
     force: bool = False,
     reason: str = "",
+    trigger: Trigger = None,
 ) -> Decision:
     """The Decision that ended it: promote where the candidate now is the champion.
 
@@ -41,8 +52,10 @@ def retrain(
     leave the champion serving, and the same call continues where this one stopped, whatever was
     logged since; `fresh` starts anew from what is true now. With `force` and its `reason` the
     gate's refusal does not count; both are kept in the decision, the release and the channel.
+    `trigger` says what outside of the schedule asked for this run.
     """
     why = forced_because(force, reason)
+    show_trigger(trigger)
     workspace = snapshot(params, channel, fresh=fresh)
     with working_in(workspace, channel) as run:
         validate(run)

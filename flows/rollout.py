@@ -14,13 +14,21 @@ from prefect.logging import get_run_logger
 from perennial.errors import IntegrityError, PerennialError
 from perennial.params.reading import load_params
 from perennial.quality.decision import Decision
+from tasks.notify import notify_of_failure
 from tasks.outcome import as_a_command, concluded
 from tasks.rollout import begun, tick
+from tasks.trigger import Trigger, show_trigger
 
 _GOES_ON = ("none", "advance")
 
 
-@flow(name="rollout", description=__doc__, persist_result=False)
+@flow(
+    name="rollout",
+    description=__doc__,
+    persist_result=False,
+    on_failure=[notify_of_failure],
+    on_crashed=[notify_of_failure],
+)
 def rollout(
     params: Path = Path("params.yaml"),
     channel: str = "production",
@@ -28,13 +36,15 @@ def rollout(
     again: bool = False,
     wait: bool = False,
     poll_seconds: float = 60.0,
+    trigger: Trigger = None,
 ) -> Decision:
     """One look at the channel's rollout: shadow, then the canary's steps, then the swap.
 
     It may be called any number of times, also at once: where the rollout stands is in the channel.
     With `release` it begins; with `wait` it looks every `poll_seconds` until the rollout ended,
-    also where the store or the tracker is away meanwhile.
+    also where the store or the tracker is away meanwhile. `trigger` says what asked for this look.
     """
+    show_trigger(trigger)
     if release is not None and (done := begun(params, channel, release, again=again)) is not None:
         return concluded(done)
     has_looked = False

@@ -1,9 +1,7 @@
 """The `perennial` command: the domain's verbs. What needs an orchestrator is a flow."""
 
-import getpass
 import json
 import math
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -20,11 +18,12 @@ from perennial.release.stores.store import Store
 from perennial.verbs.bridging.command import register_bridge
 from perennial.verbs.commands import register
 from perennial.verbs.exporting.command import register_export
+from perennial.verbs.history import register_history
 from perennial.verbs.keeping import register_keeping
 from perennial.verbs.moving import register_moving
 from perennial.verbs.rolling.command import register_rolling
 from perennial.verbs.serve import register_serve
-from perennial.workspace import Places, runtime, signing_key
+from perennial.workspace import Places, runtime, signing_key, user
 
 app = typer.Typer(
     name="perennial",
@@ -105,24 +104,18 @@ def _store() -> Store:
     return open_store(Places.from_environment().store)
 
 
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user may have no name
-        return f"uid {os.getuid()}"
-
-
 def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, sort_keys=True))
 
 
-register(app, key=signing_key, who=_who)
-register_moving(app, key=signing_key, who=_who)
-register_keeping(app, key=signing_key, who=_who)
-register_rolling(app, key=signing_key, who=_who)
-register_bridge(app, key=signing_key, who=_who)
+register(app, key=signing_key, who=user)
+register_moving(app, key=signing_key, who=user)
+register_history(app, key=signing_key)
+register_keeping(app, key=signing_key, who=user)
+register_rolling(app, key=signing_key, who=user)
+register_bridge(app, key=signing_key, who=user)
 register_serve(app, key=signing_key)
-register_export(app, key=signing_key, who=_who)
+register_export(app, key=signing_key, who=user)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Where things are: the folders of one retrain, and the places that the environment names."""
 
+import getpass
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,12 @@ class Workspace:
     def snapshot(self) -> Path:
         """The frozen tables, snapshot.json, and the champion's bytes under `champion/`."""
         return self.root / "snapshot"
+
+    @property
+    def forgotten(self) -> Path:
+        """Written before anything is taken from the snapshot, which then is not what its digest
+        says: such a run is neither continued nor reproduced."""
+        return self.snapshot / "forgotten.json"
 
     @property
     def champion(self) -> Path:
@@ -53,6 +60,11 @@ class Places:
     runs: Path
     cache: Path
     tracking_uri: str = field(repr=False)  # it may hold a password
+
+    @property
+    def has_tracking_server(self) -> bool:
+        """False where the tracker is a local database, whose artifacts lie at home."""
+        return not self.tracking_uri.startswith("sqlite:///")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Places":
@@ -113,3 +125,11 @@ def s3_encryption() -> tuple[str | None, str | None]:
     return os.environ.get("PERENNIAL_S3_SSE") or None, os.environ.get(
         "PERENNIAL_S3_KMS_KEY_ID"
     ) or None
+
+
+def user() -> str:
+    """Who runs this process, for the history of channels and the audit log."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        return f"uid {os.getuid()}"

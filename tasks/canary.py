@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from prefect.logging import get_run_logger
 
+from perennial.data.redaction import redact
 from perennial.data.tables import read_table
 from perennial.quality.decision import Decision
 from perennial.quality.traffic import Stratum
@@ -105,6 +106,7 @@ def _send_people(run: Run) -> tuple[Decision, list[Stratum]]:
         )
 
     truth = read_table(run.places.source / "truth.parquet")
+    truth["query"] = [redact(query)[0] for query in truth["query"]]  # as a snapshot has its labels
     now = datetime.fromisoformat(run.read("snapshot/snapshot.json")["window"]["end"])
     now = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     batch = max(section.sessions // _BATCHES, 1)

@@ -16,8 +16,8 @@ def register_version(
 ) -> str:
     """The version of this release, made from the run's `encoder/` artifacts if it is new.
 
-    A known one whose gate has another table now gets the new page, and loses the alias `approved`:
-    who set it read another table.
+    A known one whose gate has another table now gets the new page, and loses its approval: who gave
+    it read another table. The next reviewer may be somebody else.
     """
     try:
         client.get_registered_model(MODEL)
@@ -33,7 +33,7 @@ def register_version(
             description=page,
         )
     elif version.tags.get("gate") != tags.get("gate"):
-        _withdraw_alias(client, str(version.version))
+        _withdraw_approval(client, version)
         tag_version(client, str(version.version), tags)
         client.update_model_version(MODEL, version.version, description=page)
     client.set_registered_model_alias(MODEL, CANDIDATE, version.version)
@@ -80,10 +80,14 @@ def point_aliases(
             client.delete_registered_model_alias(MODEL, alias)
 
 
-def _withdraw_alias(client: MlflowClient, version: str) -> None:
+def _withdraw_approval(client: MlflowClient, version: ModelVersion) -> None:
+    """A rejection stays, with its name: it is about the release, and wins."""
     aliases = client.get_registered_model(MODEL).aliases
-    if str(aliases.get(APPROVED)) == version:
+    if str(aliases.get(APPROVED)) == str(version.version):
         client.delete_registered_model_alias(MODEL, APPROVED)
+    void = {APPROVED} if REJECTED in version.tags else {APPROVED, REVIEWER}
+    for key in sorted(void & version.tags.keys()):
+        client.delete_model_version_tag(MODEL, version.version, key)
 
 
 def tag_version(client: MlflowClient, version: str, tags: Mapping[str, str]) -> None:

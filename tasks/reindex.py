@@ -12,6 +12,7 @@ from prefect.logging import get_run_logger
 from perennial.errors import Conflict, PerennialError
 from perennial.model.digest import file_digest
 from perennial.params.reading import load_params
+from perennial.release.channels.history import REINDEX
 from perennial.release.stores.open import open_store
 from perennial.verbs.reindexing.reindex import reindex as run_verb
 from perennial.verbs.reindexing.result import Reindexed
@@ -47,7 +48,7 @@ def reindex(params: Path, channel: str, *, catch_up: bool, accept_removals: bool
             channel=channel,
             params=load_params(params),
             now=datetime.now(UTC),
-            who="flow reindex",
+            who=REINDEX,
             key=signing_key(),
             catch_up=catch_up,
             accept_removals=accept_removals,

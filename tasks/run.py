@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from prefect.logging import get_logger
 
+from perennial.errors import Refused
 from perennial.model.digest import file_digest
 from perennial.params.reading import load_params
 from perennial.params.whole import Params
@@ -67,6 +68,7 @@ def working_in(workspace: Workspace, channel: str) -> Iterator[Run]:
     """The run of this workspace, alone in it and tracked from its start to its end, good or bad."""
     places = Places.from_environment()
     with in_words(workspace.root, places.tracking_uri), alone_in(workspace):
+        _refuse_forgotten(workspace)
         began, params = time.monotonic(), load_params(workspace.params)
         if params.gate.review == "required":
             check_reviewers(places.tracking_uri)
@@ -86,6 +88,15 @@ def working_in(workspace: Workspace, channel: str) -> Iterator[Run]:
             _end(uri, tracked, "KILLED")
             raise
         _end(uri, tracked, "FINISHED")
+
+
+def _refuse_forgotten(workspace: Workspace) -> None:
+    """A session may have been forgotten after the run was found or made, and before it was held."""
+    if workspace.forgotten.exists():
+        raise Refused(
+            f"a session was taken out of the snapshot of {workspace.root}; start again, and remove "
+            "that folder if it is found again"
+        )
 
 
 def _end(uri: str, tracked: str, status: str, **tags: str) -> None:

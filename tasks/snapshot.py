@@ -1,6 +1,7 @@
 """Freezes the world into a workspace: the tables, and the bytes of the release that serves."""
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect import task
@@ -13,6 +14,7 @@ from perennial.release.publishing.publish import read_checked_channel
 from perennial.release.stores.open import open_store
 from perennial.verbs.snapshot import take_snapshot
 from perennial.workspace import Places, Workspace, session_key, signing_key
+from tasks.late import do_the_work_of_late_triggers
 from tasks.seconds import add_rooms, add_wall
 from tasks.unfinished import unfinished
 from tasks.workspace import checkout, prepare_workspace, recipe
@@ -25,7 +27,7 @@ def snapshot(params: Path, channel: str, *, fresh: bool) -> Workspace:
 
     Equal input finds the workspace that is there, and continues it too.
     """
-    began = time.monotonic()
+    began, now = time.monotonic(), datetime.now(UTC)
     places, section = Places.from_environment(), load_params(params)
     frozen = 0.0
 
@@ -59,6 +61,7 @@ def snapshot(params: Path, channel: str, *, fresh: bool) -> Workspace:
             said = f"continuing {workspace.root}, which has not ended; --fresh would start anew"
         else:
             workspace = prepare_workspace(places.runs, places.cache, params, freeze)
+            do_the_work_of_late_triggers(before=now)
             said = f"the workspace is {workspace.root}"
         (workspace.work("snapshot") / "seconds.json").unlink(missing_ok=True)
         add_rooms(workspace, "snapshot", frozen)

@@ -17,9 +17,9 @@ def unfinished(
 ) -> Workspace | None:
     """The newest workspace of these params and this code that has not ended, None without one.
 
-    Ended are those with a report, those whose input or candidate was refused, and those whose
-    champion's encoder no longer serves, unless it is their own candidate's that serves in its
-    place. A reindex changes no encoder, and so ends nothing.
+    Ended are those with a report, those whose input or candidate was refused, those that a session
+    was taken out of, and those whose champion's encoder no longer serves, unless it is their own
+    candidate's that serves in its place. A reindex changes no encoder, and so ends nothing.
     """
     found = [Workspace(path.parent) for path in runs.glob("[!.]*/params.yaml")]
     found.sort(key=lambda workspace: workspace.params.stat().st_mtime_ns, reverse=True)
@@ -44,7 +44,7 @@ def forget_failure(workspace: Workspace) -> None:
 
 def _has_ended(workspace: Workspace, channel: Channel, serving: Served) -> bool:
     summary = workspace.work("report") / "summary.json"
-    if summary.exists() or _mark(workspace).exists():
+    if summary.exists() or _mark(workspace).exists() or workspace.forgotten.exists():
         return True
     note = workspace.work("register") / "candidate.json"
     candidate, made = _field(note, "release_id"), _field(note, "lineage")

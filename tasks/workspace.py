@@ -14,6 +14,7 @@ import expectations
 import perennial
 from perennial.errors import PlaceUnusable, Refused
 from perennial.model.digest import file_digest
+from perennial.verbs.forgetting.making import INCOMING, making
 from perennial.workspace import Workspace
 
 CODE = (perennial, expectations)
@@ -41,10 +42,22 @@ def prepare_workspace(
 
     `take_snapshot(folder)` fills the folder and returns its digest. Raises PlaceUnusable.
     """
-    incoming: Path | None = None
     try:
         runs.mkdir(parents=True, exist_ok=True)
-        incoming = Path(tempfile.mkdtemp(prefix=".incoming-", dir=runs))
+        with making(runs):
+            return _prepared(runs, cache, params, take_snapshot)
+    except OSError as error:
+        raise PlaceUnusable(
+            f"cannot prepare a run in {runs}: {error.strerror or error}; free some space or make "
+            "it writable, or set PERENNIAL_RUNS, then start again."
+        ) from error
+
+
+def _prepared(
+    runs: Path, cache: Path, params: Path, take_snapshot: Callable[[Path], str]
+) -> Workspace:
+    incoming = Path(tempfile.mkdtemp(prefix=INCOMING, dir=runs))
+    try:
         snapshot_digest = take_snapshot(incoming / "snapshot")
         for package in CODE:
             folder = Path(package.__path__[0])
@@ -59,14 +72,8 @@ def prepare_workspace(
         if not root.exists():
             incoming.rename(root)
         return Workspace(root)
-    except OSError as error:
-        raise PlaceUnusable(
-            f"cannot prepare a run in {runs}: {error.strerror or error}; free some space or make "
-            "it writable, or set PERENNIAL_RUNS, then start again."
-        ) from error
     finally:
-        if incoming is not None:
-            shutil.rmtree(incoming, ignore_errors=True)
+        shutil.rmtree(incoming, ignore_errors=True)
 
 
 def recipe(folder: Path, params: Path | None = None) -> str:

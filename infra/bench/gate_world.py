@@ -15,7 +15,7 @@ from perennial.index.exact import chunks_of, exact_search
 from perennial.model.encoder import load_encoder
 from perennial.params.whole import Params
 from perennial.quality.metrics import DEPTH, METRICS, per_query_metrics
-from perennial.verbs.bootstrap import train_first_encoder
+from perennial.verbs.bootstrap import first_encoder
 
 
 @dataclass(frozen=True)
@@ -78,21 +78,7 @@ def _scores(
     *,
     seed: int,
 ) -> np.ndarray:
-    section = params.bootstrap
-    train_first_encoder(
-        place,
-        catalogue=catalogue,
-        dimension=section.dimension,
-        vocabulary=section.vocabulary,
-        epochs=section.epochs,
-        batch_queries=section.batch_queries,
-        learning_rate=section.learning_rate,
-        margin=section.margin,
-        max_tokens=params.train.max_tokens,
-        held_out_share=params.split.held_out_share,
-        salt=params.split.salt,
-        seed=seed,
-    )
+    first_encoder(place, catalogue, params, seed=seed)
     encoder = load_encoder(place)
     documents = encoder.encode(indexed_texts(catalogue))
     _, rows = exact_search(encoder.encode(queries), chunks_of(documents), DEPTH)

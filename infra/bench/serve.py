@@ -82,18 +82,28 @@ def speed_rows(
         return count / (time.perf_counter() - began)
 
     rates: dict[str, list[float]] = {name: [] for name in ("1", "64", "bare 1", "bare 64", "off")}
+    spent: dict[str, list[tuple[float, float]]] = {"1": [], "64": []}
+
+    def peak(service: Service, name: str) -> None:
+        before = service.seconds()
+        rates[name].append(service(do="peak", seconds=SECONDS, queries=int(name)))
+        both = zip(before, service.seconds(), strict=True)
+        own, clients = (1e3 * (b - a) * int(name) / (rates[name][-1] * SECONDS) for a, b in both)
+        spent[name].append((own, clients))
+
     for _ in range(ROUNDS):
         rates["bare 1"].append(bare(1))
         rates["bare 64"].append(bare(BATCH))
         with running(folder, documents=documents) as service:
             service(do="peak", seconds=1.0, queries=1)
-            rates["1"].append(service(do="peak", seconds=SECONDS, queries=1))
-            rates["64"].append(service(do="peak", seconds=SECONDS, queries=BATCH))
+            peak(service, "1")
+            peak(service, "64")
             _none_failed(service)
         with running(folder, documents=documents, batch_queries=1) as service:
             service(do="peak", seconds=1.0, queries=1)
             rates["off"].append(service(do="peak", seconds=SECONDS, queries=1))
     median = {name: float(np.median(each)) for name, each in rates.items()}
+    cost = {name: np.median(np.array(each), axis=0) for name, each in spent.items()}
     what = f"{documents:,} x {DIMENSION}, {lineage.manifest.index.factory}"
     return [
         row(f"bare loop of encode and search, single queries ({what})", median["bare 1"], "/s"),
@@ -104,6 +114,11 @@ def speed_rows(
         row(f"bare loop, {BATCH} queries at once", median["bare 64"], "/s"),
         row(f"service, requests of {BATCH}", median["64"], "/s", against="the bare loop",
             base=median["bare 64"], at_least=0.8, of_ratio=True),
+        *(
+            row(f"processor time of a request of {name}", float(own), "ms",
+                against=f"its client's: {clients:.3f} ms")
+            for name, (own, clients) in cost.items()
+        ),
     ], median["1"]  # fmt: skip
 
 

@@ -41,12 +41,22 @@ class Service:
         assert line, "the clients ended; their error is above"
         return json.loads(line)
 
+    def seconds(self) -> tuple[float, float]:
+        """Processor seconds so far: the service's, and its clients'."""
+        service, clients = (_seconds_of(each.pid) for each in (self.process, self._clients))
+        return service, clients
+
     def memory(self) -> float:
         """Resident bytes of the service."""
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
             if line.startswith("VmRSS"):
                 return 1024.0 * int(line.split()[1])
         raise AssertionError("the service has ended")
+
+
+def _seconds_of(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")  # of user and system
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from perennial.data.split import is_held_out
 from perennial.index.exact import chunks_of, exact_search
 from perennial.model.encoder import load_encoder
 from perennial.params.whole import Params
-from perennial.verbs.bootstrap import train_first_encoder
+from perennial.verbs.bootstrap import first_encoder
 
 NEGATIVES, LOOK_AT = 4, 30
 MAX_ANSWERS = 3  # per query
@@ -58,24 +58,11 @@ def write_world(
     """
     place.mkdir(parents=True, exist_ok=True)
     catalogue, taught, asked, unseen = _texts(place, params, folder)
-    texts, section = indexed_texts(catalogue), params.bootstrap
-    drawn = np.random.default_rng(section.seed)
+    texts = indexed_texts(catalogue)
+    drawn = np.random.default_rng(params.bootstrap.seed)
     names = drawn.permutation(np.unique(asked["query"].to_numpy(dtype=str)))[:most_queries]
     asked = asked[asked["query"].isin(names)]
-    train_first_encoder(
-        place / "static",
-        catalogue=catalogue,
-        dimension=section.dimension,
-        vocabulary=section.vocabulary,
-        epochs=section.epochs,
-        batch_queries=section.batch_queries,
-        learning_rate=section.learning_rate,
-        margin=section.margin,
-        max_tokens=params.train.max_tokens,
-        held_out_share=params.split.held_out_share,
-        salt=params.split.salt,
-        seed=section.seed,
-    )
+    first_encoder(place / "static", catalogue, params)
     place_of = pd.Index(catalogue["doc_id"])
     mined = _mined(taught, texts, place_of, place / "static")
     _write(place / "triplets.json", vars(mined.first(most_triplets)))

@@ -11,10 +11,11 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from perennial.model.attention import attend_plainly
+from perennial.model.freed import keep_freed_memory
 from perennial.model.layers import freeze, set_dropout
 from perennial.model.layout import refuse_cut
 from perennial.model.narrow.twin import Twin
-from perennial.model.pieces import padding_share, pieces
+from perennial.model.pieces import columns, padding_share, pieces, rounded
 from perennial.model.widths import full_width, with_width
 
 _CHUNK = 4096  # texts tokenised at a time: the tokenizer pads each chunk to its longest
@@ -50,9 +51,12 @@ class TrainableTransformer:
         )
         refuse_cut(directory, width=full_width(self._model))
         self._model.max_seq_length = min(self._model.max_seq_length or max_tokens, max_tokens)
+        if device.type == "cpu":
+            keep_freed_memory()
         if device.type == "cpu" and self._model.max_seq_length <= _SHORT:
             attend_plainly(self._model[0].auto_model)
         self._padding = int(getattr(self._model.tokenizer, "pad_token_id", 0) or 0)
+        self._most = int(self._model.max_seq_length)
         self._device, self._budget = device, budget
         self.module = cast(nn.Module, self._model)
         if dropout is not None:
@@ -80,24 +84,28 @@ class TrainableTransformer:
 
     def cut(self, lengths: np.ndarray) -> list[np.ndarray]:
         """(n,) token counts to the positions that are forwarded together."""
-        return pieces(lengths, budget=self._budget)
+        wide = [columns(length, most=self._most) for length in lengths.tolist()]
+        return pieces(np.array(wide, dtype=np.int64), budget=self._budget)
 
     def padding_share(self, lengths: np.ndarray) -> float:
         """Of all places in the forwards of such texts, those that hold no token."""
-        return padding_share(lengths, self.cut(lengths))
+        return padding_share(lengths, self.cut(lengths), most=self._most)
 
     def embed(self, texts: TokenRows, rows: np.ndarray) -> torch.Tensor:
         """Rows of prepared texts to (n, d) unit vectors, with gradient, in one padded forward."""
+        count = len(rows)
+        rows = np.pad(rows, (0, rounded(count) - count), mode="edge")
         lengths = texts.offsets[rows + 1] - texts.offsets[rows]
-        inside = np.arange(int(lengths.max(initial=1)))[None, :] < lengths[:, None]
-        gather = (texts.offsets[rows][:, None] + np.arange(inside.shape[1]))[inside]
+        width = columns(int(lengths.max(initial=1)), most=self._most)
+        inside = np.arange(width)[None, :] < lengths[:, None]
+        gather = (texts.offsets[rows][:, None] + np.arange(width))[inside]
         features = {}
         for key, values in texts.values.items():
             padded = np.full(inside.shape, self._padding if key == "input_ids" else 0, np.int64)
             padded[inside] = values[gather]
             features[key] = torch.from_numpy(padded).to(self._device)
         model = self.module if self._twin is None else self._twin.current()
-        found = model(features)["sentence_embedding"]
+        found = model(features)["sentence_embedding"][:count]
         return normalize(found if self._twin is None else found.float(), dim=1, eps=1e-6)
 
     def save(self, directory: Path, *, width: int | None = None) -> None:

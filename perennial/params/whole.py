@@ -8,8 +8,9 @@ from perennial.params.log import Judge, Snapshot, Source, Split, Validate
 from perennial.params.mine import Audit, Mine
 from perennial.params.rollout import Canary, Shadow
 from perennial.params.section import Section
-from perennial.params.serve import Serve, Sweep
+from perennial.params.serve import Serve, Sweep, Trigger
 from perennial.params.train import Train
+from perennial.params.watch import Watch
 from perennial.params.world import Bootstrap, Simulate
 
 
@@ -35,4 +36,6 @@ class Params(Section):
     bridge: Bridge
     simulate: Simulate
     serve: Serve
+    watch: Watch
     sweep: Sweep
+    trigger: Trigger

@@ -40,6 +40,13 @@ def show(view: dict[str, Any], console: Console) -> None:
         console.print(f"{view['name']} serves {channel['stable']} (move {channel['generation']})")
         if any(row["bridge"] for row in view["releases"] if row["role"] == "stable"):
             console.print("it is bridged: a new encoder asks the index of the one before it")
+        for row in view["releases"]:
+            if row["role"] and row["waiting"]:
+                console.print(
+                    f"{row['waiting']:,} documents of {row['release_id']} wait for their vectors "
+                    "and are found by their words; `python -m flows.reindex` embeds them",
+                    soft_wrap=True,
+                )
         last = channel["history"][-1] if channel["history"] else None
         if last:
             console.print(Text(f"since {last['at']}, by {last['who']}: {last['why']}"))
@@ -102,7 +109,7 @@ def _release(
         unknown = dict.fromkeys(
             ("lineage", "parent", "created_at", "documents", "watermark", "bridge")
         )
-        unknown |= dict.fromkeys(("segments", "dead_share", "forced"))
+        unknown |= dict.fromkeys(("segments", "dead_share", "waiting", "forced"))
         return row | unknown | {"problem": str(error)}
     bridge = None
     if found.bridge is not None:
@@ -117,6 +124,7 @@ def _release(
         "watermark": found.catalogue.watermark,
         "segments": len(found.index.segments),
         "dead_share": 1 - live / max(rows, 1),
+        "waiting": sum(each.rows for each in found.index.waiting),
         "bridge": bridge,
         "forced": found.provenance.forced,
     }

@@ -2,7 +2,8 @@
 
 One call for 16 queries costs the encoder little more than one for a single query; the thread that
 reads from the network is never kept. So one thread takes whatever there is, and the others only
-what fills a batch by itself: two that shared single queries would answer each of them later.
+what fills a batch by itself: two that shared single queries would answer each of them later. Where
+a batch is a few queries at the most, there are no others.
 """
 
 import asyncio
@@ -18,6 +19,8 @@ import numpy as np
 from perennial.serving.answer import Answer
 from perennial.serving.loaded import LoadedRelease
 from perennial.serving.routing import Arm
+
+_WORTH_A_THREAD = 4  # queries: of fewer, most is the interpreter's work, which no two do at once
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Batcher:
         self._wait_seconds, self._max_waiting = wait_seconds, max_waiting
         self._asked: deque[_Asked] = deque()
         self._waiting = 0  # queries, of the loop's thread and the batcher's
+        others = threads - 1 if batch_queries >= _WORTH_A_THREAD else 0
         lock = threading.Lock()
         self._some, self._many = threading.Condition(lock), threading.Condition(lock)
         self._closed = False
@@ -67,7 +71,7 @@ class Batcher:
             threading.Thread(
                 target=self._run, args=(next_batch,), name="perennial-batcher", daemon=True
             )
-            for next_batch in (self._next, *[self._next_whole] * (threads - 1))
+            for next_batch in (self._next, *[self._next_whole] * others)
         ]
         for thread in self._threads:
             thread.start()

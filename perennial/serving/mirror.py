@@ -59,7 +59,7 @@ class Mirror:
         capacity: int,
         keep: Keep,
         again: Ask | None = None,
-        busy_share: float = 0.02,
+        busy_share: float = 0.01,
         rows: int = 500,
         seconds: float = 60.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),

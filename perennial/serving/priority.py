@@ -16,8 +16,11 @@ def put_queries_first() -> None:
 
     A query takes the interpreter several times, after each native call; while another thread
     computes, CPython lets each of those wait for 5 ms. And what was loaded until now lives as long
-    as the process: a full garbage collection would walk through it for 30 ms and more.
+    as the process: a full garbage collection would walk through it for 30 ms and more. Queries are
+    tokenized by the thread that has them: handing 64 to others on two busy cores took 1.5 ms, not
+    0.4.
     """
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     sys.setswitchinterval(_HAND_OVER_SECONDS)
     gc.collect()
     gc.freeze()

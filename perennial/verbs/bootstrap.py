@@ -54,22 +54,8 @@ def bootstrap(
         if encoder is not None:
             fetch_encoder(encoder, directory)
         else:
-            section = params.bootstrap
             say(f"training a tokenizer and a static encoder on {len(texts)} documents")
-            train_first_encoder(
-                directory,
-                catalogue=catalogue,
-                dimension=section.dimension,
-                vocabulary=section.vocabulary,
-                epochs=section.epochs,
-                batch_queries=section.batch_queries,
-                learning_rate=section.learning_rate,
-                margin=section.margin,
-                max_tokens=params.train.max_tokens,
-                held_out_share=params.split.held_out_share,
-                salt=params.split.salt,
-                seed=section.seed,
-            )
+            first_encoder(directory, catalogue, params)
         say("building the index")
         indexed: Indexed = index_catalogue(
             catalogue,
@@ -93,6 +79,33 @@ def bootstrap(
         )
     promote(store, channel, manifest.release_id, now=now, why="bootstrap", who=who, key=key)
     return manifest
+
+
+def first_encoder(
+    directory: Path,
+    catalogue: pd.DataFrame,
+    params: Params,
+    *,
+    dimension: int | None = None,
+    seed: int | None = None,
+) -> None:
+    """Write the first encoder that the section bootstrap asks for, or one of another width or seed;
+    no held-out query teaches it."""
+    section = params.bootstrap
+    train_first_encoder(
+        directory,
+        catalogue=catalogue,
+        dimension=section.dimension if dimension is None else dimension,
+        vocabulary=section.vocabulary,
+        epochs=section.epochs,
+        batch_queries=section.batch_queries,
+        learning_rate=section.learning_rate,
+        margin=section.margin,
+        max_tokens=params.train.max_tokens,
+        held_out_share=params.split.held_out_share,
+        salt=params.split.salt,
+        seed=section.seed if seed is None else seed,
+    )
 
 
 def train_first_encoder(

@@ -22,14 +22,14 @@ def clear_caches(cache: Path, traces: Traces, text_digests: Collection[str]) -> 
         removed = forget_vectors(cache / _VECTORS, sorted(text_digests))
         for path in scan_folder(cache, traces):
             removed += 1
-            folder = _release_folder(path, cache)
+            folder = release_folder(path, cache)
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
             path.unlink(missing_ok=True)
     return removed
 
 
-def _release_folder(path: Path, cache: Path) -> Path | None:
+def release_folder(path: Path, cache: Path) -> Path | None:
     """The folder of a release that the file is part of: .../releases/<release_id>."""
     for folder in path.relative_to(cache).parents:
         if folder.parent.name == _RELEASES and folder.name.startswith("rel-"):

@@ -144,23 +144,25 @@ def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable
     @app.command()
     def snapshot(channel: ChannelName = "production", as_json: Json = False) -> None:
         """Freeze the log, the catalogue and the champion into ./snapshot, for `dvc repro`."""
+        from perennial.verbs.forgetting.making import making
         from perennial.verbs.snapshot import take_snapshot
 
         params, places = _params(), Places.from_environment()
-        info = take_snapshot(
-            places.source,
-            open_store(places.store),
-            channel,
-            Path("snapshot").absolute(),
-            window_days=params.snapshot.window_days,
-            click_window_seconds=params.snapshot.click_window_seconds,
-            max_unknown_share=params.snapshot.max_unknown_share,
-            min_query_sessions=params.snapshot.min_query_sessions,
-            memory_mb=params.snapshot.memory_mb,
-            key=key(),
-            session_key=session_key(),
-            lineages=params.snapshot.lineages,
-        )
+        with making(Path.cwd()):
+            info = take_snapshot(
+                places.source,
+                open_store(places.store),
+                channel,
+                Path("snapshot").absolute(),
+                window_days=params.snapshot.window_days,
+                click_window_seconds=params.snapshot.click_window_seconds,
+                max_unknown_share=params.snapshot.max_unknown_share,
+                min_query_sessions=params.snapshot.min_query_sessions,
+                memory_mb=params.snapshot.memory_mb,
+                key=key(),
+                session_key=session_key(),
+                lineages=params.snapshot.lineages,
+            )
         value = {"digest": info.digest, "champion": info.champion, "rows": info.rows}
         _tell(
             as_json,

@@ -26,12 +26,46 @@ def register_keeping(
     app.add_typer(store_app, name="store")
 
     @store_app.command()
-    def init(as_json: Json = False) -> None:
-        """Check that the store's place can be written, and loses no update without saying so."""
-        store = open_store(Places.from_environment().store)
-        store.check_conditions()
-        about = {"format_version": 1, "store": store.place, "releases": len(store.release_ids())}
-        _print_json(about) if as_json else print(f"{store.place} can keep releases.")
+    def init(
+        reader: Annotated[
+            list[str] | None, typer.Option(help="An ARN that may read, the service's; repeatable.")
+        ] = None,
+        writer: Annotated[
+            list[str] | None, typer.Option(help="One that publishes, the pipeline's; repeatable.")
+        ] = None,
+        sweeper: Annotated[
+            list[str] | None, typer.Option(help="One that sweeps and forgets; repeatable.")
+        ] = None,
+        documents: Annotated[
+            Path, typer.Option(help="The folder of the bucket's documents.")
+        ] = Path("infra/store"),
+        whole_bucket: Annotated[
+            bool, typer.Option("--whole-bucket", help="Close and encrypt an older one as well.")
+        ] = False,
+        check: Annotated[
+            bool, typer.Option("--check", help="Change nothing, only look whether it will do.")
+        ] = False,
+        as_json: Json = False,
+    ) -> None:
+        """Make the store's bucket and apply its documents; exit 1 if that is not allowed.
+
+        The public access block and default encryption are of the whole bucket: of one that was
+        there before they change with --whole-bucket only.
+
+        Of a folder, and with --check, it only looks whether it can be written, and loses no update
+        without saying so.
+        """
+        from perennial.verbs.preparing import is_refused, prepare, show_prepared
+
+        value = prepare(
+            open_store(Places.from_environment().store),
+            documents=None if check else documents,
+            principals={"reader": reader or [], "writer": writer or [], "sweeper": sweeper or []},
+            whole_bucket=whole_bucket,
+        )
+        _print_json(value) if as_json else show_prepared(value)
+        if is_refused(value):
+            raise typer.Exit(1)
 
     @app.command()
     def verify(
@@ -93,20 +127,45 @@ def register_keeping(
 
     @app.command()
     def forget(
-        doc: Annotated[list[str], typer.Option("--doc", help="The document's id; repeatable.")],
+        doc: Annotated[
+            list[str] | None, typer.Option("--doc", help="The document's id; repeatable.")
+        ] = None,
+        session: Annotated[
+            str | None, typer.Option("--session", help="A session's id in the log, or its hash.")
+        ] = None,
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", help="With --session: only show what would go.")
+        ] = False,
+        reason: Annotated[
+            str, typer.Option("--reason", help="Why; the audit log keeps it.")
+        ] = "asked to",
         as_json: Json = False,
     ) -> None:
         """Remove documents from every release, cache and byte of the store; exit 1 if one is left.
+
+        Or a session, from logs, snapshots, runs, caches and the queries that releases carry.
 
         Runs of retrains that still hold them are named, with the command that removes each. It
         cannot be undone. Remove them from the source first, or the next reindex brings them
         back.
         """
+        from perennial.release.audit import write_deed
         from perennial.release.forgetting.forget import forget as forget_documents
         from perennial.verbs.caches import clear_caches
         from perennial.verbs.kept import forgetting_value, show_forgetting, still_in_source
         from perennial.verbs.remains import find_remains
 
+        if session is not None:
+            if doc:
+                raise BadInput("forget takes --doc or --session, not both; run it twice")
+            from perennial.verbs.forgetting.command import forget_one
+
+            how: dict[str, Any] = {"plan": dry_run, "why": reason, "as_json": as_json}
+            if not forget_one(session, who=who(), key=key(), **how):
+                raise typer.Exit(1)
+            return
+        if not doc or dry_run:
+            raise BadInput("forget needs --doc ID, or --session HASH, which also takes --dry-run")
         places = Places.from_environment()
         store, cleared, sought = open_store(places.store), [0], list[Any]()
         pending = timedelta(hours=load_params(Path("params.yaml")).sweep.pending_hours)
@@ -124,6 +183,10 @@ def register_keeping(
             key=key(),
             say=(lambda line: None) if as_json else warn,
         )
+        if done.releases or done.objects:
+            about = {"documents": len(doc), "releases": [e.release_id for e in done.releases]}
+            said: dict[str, Any] = {"what": "forgot documents", "why": reason, "about": about}
+            write_deed(store, who=who(), now=datetime.now(UTC), key=key(), **said)
         kept, remains = still_in_source(places.source, doc), find_remains(places, sought[0])
         value = forgetting_value(done, doc, cached=cleared[0], in_source=kept, remains=remains)
         _print_json(value) if as_json else show_forgetting(value, Console())

@@ -7,9 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from everything import everything
 from mlflow import MlflowClient
 
 from perennial.report.review_view import approval_of
@@ -22,10 +24,31 @@ from .conftest import LENIENT, wait_for
 pytestmark = pytest.mark.slow
 
 
+ADDRESS, KEY = "anna.planted@example.org", "a-planted-key-of-somebody"
+
+
+def plant(world):
+    """An address in what a session is called and in what it and others ask, with a known answer."""
+    requests, judgements = world.frame("requests"), world.frame("judgements")
+    for asked in requests["query"].unique()[:30]:
+        for table in (requests, judgements):
+            table.loc[table["query"] == asked, "query"] = f"{asked} {ADDRESS}"
+    requests.loc[:9, "session_id"] = ADDRESS
+
+
 def test_a_candidate_that_passes_becomes_the_champion_and_everybody_says_so(make_company):
-    company = make_company(LENIENT)
+    company = make_company(LENIENT, spoil=plant)
+    secrets = ("PERENNIAL_SESSION_KEY", "PERENNIAL_ACCESS_KEYS", "AWS_SECRET_ACCESS_KEY")
+    company = replace(company, environment={**company.environment, **dict.fromkeys(secrets, KEY)})
     code, said = company.retrain()
     assert code == 0, said
+    told = everything(company.home) | everything(Path(company.environment["PREFECT_HOME"]))
+    assert sum("<email>" in each for each in told.values()) > 5
+    told[Path("said")] = said
+    source = company.home / "source"  # the live log has it, and no one else
+    for secret in (ADDRESS, "anna.planted", KEY):
+        holding = [path for path, each in told.items() if secret in each]
+        assert not [path for path in holding if source not in path.parents]
     assert company.stable() != company.champion
     (workspace,) = company.workspaces()
     for step in ("gate", "review", "shadow", "canary", "swap"):

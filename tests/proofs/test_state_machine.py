@@ -385,13 +385,19 @@ class Life(RuleBasedStateMachine):
         self.is_held = True
 
     def kept(self, releases: int, lineages: int) -> set[str]:
-        """The newest of the newest lineages, by their newest release; and what is served."""
-        newest: dict[int, list[str]] = {}
+        """The newest of the newest lineages, by their newest release; the same of what stable
+        stands on; and what is served."""
         age = {each: (held.created_at, each) for each, held in self.releases.items()}
-        for each in sorted(age, key=age.__getitem__, reverse=True):
-            newest.setdefault(self.releases[each].lineage, []).append(each)
-        kept = {each for found in list(newest.values())[:lineages] for each in found[:releases]}
-        return (kept | {self.stable, self.candidate}) & self.releases.keys()
+        kept = {self.stable, self.candidate}
+        stood = (self.today(each) for each in reversed(self.standing))
+        for names in (sorted(age, key=age.__getitem__, reverse=True), dict.fromkeys(stood)):
+            newest: dict[int, list[str]] = {}
+            for each in names:
+                if each in self.releases:
+                    newest.setdefault(self.releases[each].lineage, []).append(each)
+            for found in list(newest.values())[:lineages]:
+                kept.update(found[:releases])
+        return kept & self.releases.keys()
 
 
 @pytest.fixture(scope="module")
@@ -431,4 +437,4 @@ def test_a_short_life_of_a_channel_is_as_its_model_says(live):
 @pytest.mark.parametrize("factory", ["Flat", "IVF3,Flat", "IVF2,SQ8", "HNSW8"])
 def test_any_life_of_a_channel_is_as_its_model_says(factory, live):
     """The same lives in every run; `make lives` lives many more, others each time."""
-    live(factory, examples=LIVES or 20, steps=40)
+    live(factory, examples=LIVES or 30, steps=40)

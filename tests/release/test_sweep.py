@@ -87,6 +87,22 @@ def test_the_newest_lineages_stay_each_with_its_newest(store, chain, publish_tin
     assert names(planned(store, lineages=1)) == {*chain[:4], other.release_id}
 
 
+def test_what_never_served_crowds_out_nothing_that_people_go_back_to(
+    store, serving, publish_tiny, retrained, tmp_path
+):
+    champion = publish_tiny(retrained)
+    promote(store, "production", champion.release_id, now=NOON, **SAID)
+    for name, parent in (("first", serving), ("second", champion)):
+        for hour in (2, 3, 4):  # increments that wait for ever
+            when = NOON + timedelta(hours=hour)
+            folder = tmp_path / f"{name}-{hour}"
+            add = {f"{name}-doc-{hour}": f"word{hour}"}
+            publish_increment(store, parent, folder, add=add, created_at=when)
+    swept(store, lineages=2, releases=2)
+    assert {serving.release_id, champion.release_id} < set(store.release_ids())
+    assert rollback(store, "production", now=NOON, **SAID).stable == serving.release_id
+
+
 def test_nothing_younger_than_the_grace_period_goes(store, chain):
     digest, _ = store.put_bytes(b"waste")
     week = timedelta(days=7)

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import numpy as np
 
@@ -24,11 +25,11 @@ class Release:
         return [Answer("rel-1", [query], [1.0]) for query in queries]
 
 
-def asked(release, *requests, threads):
+def asked(release, *requests, threads, batch_queries=4):
     async def ask():
         batcher = Batcher(
             lambda arm, *, asked: release,
-            batch_queries=4,
+            batch_queries=batch_queries,
             wait_seconds=0.0,
             max_waiting=100,
             threads=threads,
@@ -55,3 +56,17 @@ def test_queries_that_fill_no_batch_are_not_shared_out():
     assert asked(release, *requests, threads=3) == requests
     assert sum(release.batches) == 3
     assert asked(Release(together=1), *[["a"] * 9, ["b"]] * 3, threads=3) == [["a"] * 9, ["b"]] * 3
+
+
+def test_single_queries_are_answered_by_one_thread_however_many_there_may_be():
+    used = set()
+
+    class Watched(Release):
+        def embed(self, queries):
+            used.add(threading.get_ident())
+            time.sleep(0.001)  # for another thread to take what waits, if there were one
+            return super().embed(queries)
+
+    release, requests = Watched(together=1), [[f"query {i}"] for i in range(50)]
+    assert asked(release, *requests, threads=3, batch_queries=1) == requests
+    assert release.batches == [1] * 50 and len(used) == 1

@@ -1,10 +1,13 @@
 import os
+import threading
+import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from perennial.serving.excerpts import Excerpt, read_excerpts
-from perennial.serving.titles import Titles
+from perennial.serving.titles import Titles, _made
 
 
 def write_catalogue(folder, text):
@@ -38,13 +41,72 @@ def test_titles_are_looked_up_by_id_in_a_table_that_follows_the_catalogue(tmp_pa
     for wanted in (["a", "b", "missing", "a"], ["b"], []):
         assert titles.of(wanted) == read_excerpts(tmp_path, wanted)
     write_catalogue(tmp_path, "others")
-    assert titles.of(["a"]) == {"a": Excerpt("About a", "others")}
+    wait_until(lambda: titles.of(["a"]) == {"a": Excerpt("About a", "others")})
     # The catalogue did not change, so nobody reads it again.
     monkeypatch.setattr("perennial.serving.titles.pq.ParquetFile", None)
     assert titles.of(["b"])["b"].first_words == "short"
     (tmp_path / "catalogue.parquet").unlink()
     assert titles.of(["b"]) == {}
     titles.close()
+
+
+def test_nobody_waits_while_a_table_is_made_of_a_newer_catalogue(tmp_path, monkeypatch):
+    write_catalogue(tmp_path, "old")
+    titles, go = Titles(tmp_path / "catalogue.parquet"), threading.Event()
+    assert titles.of(["a"])["a"].first_words == "old"
+    made = []
+
+    def slowly(catalogue):
+        made.append(catalogue)
+        assert go.wait(10)
+        return _made(catalogue)
+
+    monkeypatch.setattr("perennial.serving.titles._made", slowly)
+    write_catalogue(tmp_path, "new")
+    for _ in range(3):
+        assert titles.of(["a"])["a"].first_words == "old"
+    go.set()
+    wait_until(lambda: titles.of(["a"])["a"].first_words == "new")
+    assert len(made) == 1
+    write_catalogue(tmp_path, "unread")
+    go.clear()
+    assert titles.of(["a"])["a"].first_words == "new"
+    titles.close()
+    go.set()
+    wait_until(lambda: titles._maker is None)
+    assert titles._table is None, "who closed it left nothing open"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_table_whose_making_fails_takes_no_titles_away_and_is_tried_again(tmp_path, monkeypatch):
+    write_catalogue(tmp_path, "old")
+    titles = Titles(tmp_path / "catalogue.parquet")
+    assert titles.of(["a"])["a"].first_words == "old"
+    failed = []
+
+    def fail(catalogue):
+        failed.append(catalogue)
+        if len(failed) == 1:
+            raise MemoryError("no room")
+
+    monkeypatch.setattr("perennial.serving.titles._made", fail)
+    write_catalogue(tmp_path, "new one")
+
+    def has_failed_twice():
+        assert titles.of(["a"])["a"].first_words == "old"
+        return len(failed) > 1
+
+    wait_until(has_failed_twice)
+    monkeypatch.setattr("perennial.serving.titles._made", _made)
+    wait_until(lambda: titles.of(["a"])["a"].first_words == "new one")
+    titles.close()
+
+
+def wait_until(holds, seconds=10.0):
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.002)
 
 
 def test_a_catalogue_that_is_none_has_no_titles(tmp_path):

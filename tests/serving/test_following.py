@@ -89,11 +89,15 @@ def damage(store, digest):
 
 
 def test_by_default_a_new_release_serves_within_a_second(store, swap, newer, tmp_path):
+    old, took = store.read_channel("production").stable, []
     with Searcher.open(store, "production", tmp_path / "cache") as searcher:
-        began = time.monotonic()
-        swap(newer)
-        wait_until(lambda: best(searcher) == "retrained-7")
-        assert time.monotonic() - began < 1.0 + 2.0  # two for a busy machine
+        for release_id in (newer, old, newer):  # a busy machine delays one, not all
+            began = time.monotonic()
+            swap(release_id)
+            wait_until(lambda: searcher.release.release_id == release_id)  # noqa: B023
+            took.append(time.monotonic() - began)
+        assert best(searcher) == "retrained-7"
+    assert min(took) < 1.0
 
 
 def test_without_an_interval_there_is_no_thread(searcher):

@@ -9,7 +9,8 @@ from perennial.serving.priority import put_queries_first, step_back
 
 
 @pytest.fixture
-def as_before():
+def as_before(monkeypatch):
+    monkeypatch.delenv("TOKENIZERS_PARALLELISM", raising=False)
     interval = sys.getswitchinterval()
     yield
     sys.setswitchinterval(interval)
@@ -22,6 +23,7 @@ def test_a_serving_process_hands_the_interpreter_over_soon_and_never_collects_wh
     put_queries_first()
     assert sys.getswitchinterval() < 0.001
     assert gc.get_freeze_count() > 0
+    assert os.environ.pop("TOKENIZERS_PARALLELISM") == "false"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority per thread")

@@ -117,7 +117,7 @@ def test_a_rollout_begins_with_what_a_person_approved_or_a_reindex_of_it(
     register(release, OTHER)
     with pytest.raises(Refused, match="nobody approved"):
         ask()
-    tag_version(client, version, {"approved": approval_of(release, OTHER)})
+    tag_version(client, version, {"reviewer": "Ada", "approved": approval_of(release, OTHER)})
     assert ask() == "Ada"
     tag_version(client, version, {"rejected": "it lost all German"})
     with pytest.raises(Refused, match=r"Ada rejected .*German"):

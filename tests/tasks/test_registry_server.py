@@ -22,9 +22,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
+from perennial.errors import Refused
 from perennial.report.review_view import approval_of
 from tasks.approval import answers_strangers, approved_by
-from tasks.bell import bell_of, heard, ring, wait_for_ring
+from tasks.bell import bell_of, heard, wait_for_ring
+from tasks.receiving.review import ring_for_reviews
+from tasks.receiving.signatures import believed
 from tasks.registry import MODEL, register_version, tag_version
 from tasks.telemetry import OFF
 from tasks.tracking import start_run, tracker
@@ -53,6 +56,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "PYTHONPATH": str(CHECKOUT),
         "MLFLOW_AUTH_CONFIG_PATH": str(home / "auth.ini"),
         "MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD,
+        "PERENNIAL_FLOW_LOGIN": "flow",
         "MLFLOW_FLASK_SERVER_SECRET_KEY": "for its forms",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": base64.urlsafe_b64encode(bytes(32)).decode(),
@@ -104,14 +108,14 @@ def test_an_approval_on_a_server_that_asks_for_names_is_of_who_logged_in(server,
         post(server, "2.0/mlflow/users/create", username=name, password=PASSWORD)
     client = be("flow")
     run = start_run(server, home=tmp_path, note=tmp_path / "run.json", name="a run", tags={})
-    about = {"run_id": run, "release_id": RELEASE, "tags": {"gate": GATE}, "page": "#"}
-    version = register_version(client, **about)
+    about = {"run_id": run, "release_id": RELEASE, "page": "#"}
+    version = register_version(client, **about, tags={"gate": GATE})
     with pytest.raises(MlflowException, match="Permission denied"):
         tag_version(be("ada"), version, {"reviewer": "ada"})
     be("root")
     for name in ("ada", "bob"):
-        about = {"resource_type": "registered_model", "resource_id": MODEL, "permission": "EDIT"}
-        post(server, "3.0/mlflow/users/permissions/grant", username=name, **about)
+        may = {"resource_type": "registered_model", "resource_id": MODEL, "permission": "EDIT"}
+        post(server, "3.0/mlflow/users/permissions/grant", username=name, **may)
     word = approval_of(RELEASE, GATE)
     ada = be("ada")
     with pytest.raises(MlflowException, match="is the name of who sets it: ada"):
@@ -123,8 +127,22 @@ def test_an_approval_on_a_server_that_asks_for_names_is_of_who_logged_in(server,
         tag_version(be("bob"), version, {"rejected": "I am not ada"})
     with pytest.raises(MlflowException, match="ada answers for this version"):
         be("bob").delete_model_version_tag(MODEL, version, "approved")
-    be("flow")
+    with pytest.raises(MlflowException, match="only the flow changes it"):
+        tag_version(be("bob"), version, {"release_id": "rel-b00000000008"})
+    be("ada").set_registered_model_alias(MODEL, "approved", version)
+    with pytest.raises(MlflowException, match="ada answers for this version"):
+        be("bob").delete_registered_model_alias(MODEL, "approved")
+    assert be("bob").get_model_version_by_alias(MODEL, "approved").tags["release_id"] == RELEASE
+    flow = be("flow")
     assert approved_by(server, release_id=RELEASE, lineage="") == "ada"
+    other = "sha256:" + "cd" * 32
+    assert register_version(flow, **about, tags={"gate": other}) == version
+    assert "approved" not in flow.get_registered_model(MODEL).aliases
+    with pytest.raises(Refused, match="nobody approved"):
+        approved_by(server, release_id=RELEASE, lineage="")
+    tag_version(be("bob"), version, {"reviewer": "bob", "approved": approval_of(RELEASE, other)})
+    be("flow")
+    assert approved_by(server, release_id=RELEASE, lineage="") == "bob"
 
 
 def test_a_real_server_wakes_who_waits_for_an_answer(server, be, tmp_path):
@@ -138,8 +156,10 @@ def test_a_real_server_wakes_who_waits_for_an_answer(server, be, tmp_path):
             forged = verified(dict(self.headers), body, secret=b"another", now=now)
             self.send_response(202 if hook else 401)
             self.end_headers()
-            if hook and hook.is_about_a_review:
-                ring(bell)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            at = {"now": now.timestamp(), "fresh_seconds": 300.0}
+            assert believed(headers, body, pairs=(("mlflow", SECRET),), **at).source == "mlflow"
+            ring_for_reviews(tmp_path, body)  # as our receiver does
             hooks.put((hook, forged))
 
         def log_message(self, *_) -> None:

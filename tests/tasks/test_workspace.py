@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from perennial.errors import PlaceUnusable, Refused
+from perennial.verbs.forgetting.making import nobody_makes
 from perennial.workspace import Workspace
+from tasks.run import working_in
 from tasks.workspace import alone_in, checkout, prepare_workspace
 
 
@@ -48,6 +50,25 @@ def test_a_workspace_holds_the_code_and_no_compiled_files(tmp_path):
         assert (root / name).is_file()
     assert not list(root.rglob("__pycache__"))
     assert (root / "dvc.yaml").read_bytes() == (checkout() / "dvc.yaml").read_bytes()
+
+
+def test_nobody_forgets_a_session_while_a_run_is_being_made(tmp_path):
+    seen = []
+
+    def take(folder):
+        with nobody_makes(tmp_path / "runs") as is_so:
+            seen.append(is_so)
+        folder.mkdir()
+        return "sha256:1"
+
+    (tmp_path / "params.yaml").write_text("seed: 1\n")
+    place = tmp_path / "runs", tmp_path / "cache", tmp_path / "params.yaml"
+    workspace = prepare_workspace(*place, take)
+    with nobody_makes(tmp_path / "runs") as is_so:
+        assert (seen, is_so) == ([False], True)
+    workspace.forgotten.write_text("{}")
+    with pytest.raises(Refused, match="taken out"), working_in(workspace, "production"):
+        pass
 
 
 def test_a_failed_snapshot_leaves_nothing(tmp_path):

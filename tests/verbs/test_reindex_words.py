@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from rich.console import Console
 from tiny_release import NOON, fast_folder
 from tiny_shop import Shop
 
@@ -10,6 +11,7 @@ from perennial.errors import BadInput
 from perennial.model.vectors import VectorCache
 from perennial.release.channels.moves import read_kept
 from perennial.release.manifests.documents import live_documents
+from perennial.release.overview import overview, show
 from perennial.release.publishing.publish import rollback
 from perennial.release.verify import verify_store
 from perennial.serving.searcher import Searcher
@@ -66,6 +68,10 @@ def test_new_documents_are_found_by_their_words_until_they_have_vectors(shop, mo
     assert [each.rows for each in waiting.index.waiting] == [5]
     held = set(live_documents(shop.store, waiting)["doc_id"].to_pylist())
     assert held == shop.documents.keys()
+    view, told = overview(shop.store, "production", key=None), Console(record=True)
+    assert [row["waiting"] for row in view["releases"]] == [5, 0]
+    show(view, told)
+    assert f"5 documents of {waiting.release_id} wait for their vectors" in told.export_text()
     with Searcher.open(shop.store, "production", shop.root / "reader", math.inf) as searcher:
         answer = searcher.search("zebra", k=3)
         assert (list(answer.doc_ids), answer.found) == (["late"], "lexical")

@@ -50,16 +50,19 @@ class _Attended(Function):
         found = found.transpose(1, 2).reshape(len(rows), -1)
         summed = half.out.of(found, plus=rows)
         normed, *moments = half.norm.of(summed)
-        ctx.half = half
-        ctx.save_for_backward(rows, asked, keys, values, shares, found, summed, *moments)
+        ctx.half, ctx.mask = half, mask
+        # Shares are the square of a text's length: they are worked out again on the way back.
+        ctx.save_for_backward(rows, asked, keys, values, found, summed, *moments)
         return normed.view(hidden.shape)
 
     @staticmethod
     def backward(ctx, gradient):  # type: ignore[no-untyped-def]
-        half, saved, arrived = ctx.half, ctx.saved_tensors, gradient
+        half, saved, arrived, mask = ctx.half, ctx.saved_tensors, gradient, ctx.mask
         if (numbers := teaching(gradient)) is not None:
             saved, arrived = picked(numbers, len(gradient), *saved), gradient[numbers]
-        rows, asked, keys, values, shares, found, summed, *moments = saved
+            mask = mask if mask is None or len(mask) == 1 else mask[numbers]
+        rows, asked, keys, values, found, summed, *moments = saved
+        shares = attention_shares(asked, keys, mask, half.scale, heads=half.heads)
         texts, length, _ = arrived.shape
         back = half.norm.back(arrived.reshape(rows.shape), summed, moments)
         half.out.learn(back, found)

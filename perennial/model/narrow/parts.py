@@ -11,7 +11,7 @@ def hand_over(gradient: torch.Tensor, wide: torch.Tensor) -> None:
     if not wide.requires_grad:
         return
     if wide.grad is None:
-        wide.grad = gradient.to(wide.dtype)
+        wide.grad = torch.empty_like(wide).copy_(gradient)
     else:
         wide.grad += gradient
 
@@ -113,7 +113,9 @@ class Product(nn.Module):
     def learn(self, gradient: torch.Tensor, given: torch.Tensor) -> None:
         """Add what (t, in) rows teach, given the (t, out) gradient at their product."""
         if any(each.requires_grad for each in self.weights()):
-            found = gradient.T @ given
+            # oneDNN turns the first of the two around: from the wider one it is a third quicker.
+            is_wider = gradient.shape[1] >= given.shape[1]
+            found = gradient.T @ given if is_wider else (given.T @ gradient).T
             for part, wide in zip(torch.split(found, self._heights), self.weights(), strict=True):
                 hand_over(part, wide)
         if any(each.requires_grad for each in self.biases()):

@@ -4,16 +4,22 @@ from collections.abc import Sequence
 
 import torch
 
+from perennial.model.pieces import rounded
+
 _FEW = 0.9  # above this share of them, to pick them costs more than it saves
 
 
 def teaching(gradient: torch.Tensor) -> torch.Tensor | None:
-    """(b, n, d) gradients to the numbers of the texts that any reaches, at least one; None: as good
-    as all."""
-    reached = gradient.flatten(1).any(dim=1)
-    reached[0] |= not reached.any()
-    numbers = reached.nonzero().flatten()
-    return numbers if len(numbers) <= _FEW * len(gradient) else None
+    """(b, n, d) gradients to the numbers of the texts that any reaches, and of as many others as
+    make a round number; None: as good as all."""
+    bits = gradient.flatten(1)
+    if bits.shape[1] * bits.element_size() % 8 == 0:
+        bits = bits.view(torch.int64)  # twenty times as quick as any() of narrow numbers
+    reached = (bits.amax(dim=1) != 0) | (bits.amin(dim=1) != 0)
+    wanted = rounded(max(1, int(reached.sum())))
+    if wanted > _FEW * len(gradient):
+        return None
+    return reached.argsort(descending=True, stable=True)[:wanted].sort().values
 
 
 def picked(numbers: torch.Tensor, texts: int, *saved: torch.Tensor) -> Sequence[torch.Tensor]:

@@ -14,6 +14,7 @@ from pydantic import Field
 from perennial.release.manifests.parts import STRICT, Digest, ReleaseId
 
 HISTORY_LIMIT = 200
+REINDEX = "flow reindex"  # who moves a channel by the clock
 _ENDED = re.compile(r"rollout of encoder [0-9a-f]{12} ended\b")
 
 

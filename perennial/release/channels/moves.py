@@ -4,6 +4,7 @@ import secrets
 from datetime import datetime
 
 from perennial.errors import BadInput, IntegrityError, Refused
+from perennial.release.audit import swap_channel
 from perennial.release.channels.channel import Channel, Mask, check_channel
 from perennial.release.channels.continuing import is_bridge, is_candidate
 from perennial.release.channels.transitions import Signed, promoted, reindexed, resumed
@@ -69,7 +70,7 @@ def promote(
         ).signed(key)
         if current is not None:
             _check_watermark(store, manifest, stable=current.stable, key=key)
-        store.compare_and_swap(channel_name, current, new)
+        swap_channel(store, current, new, key=key)
     return new
 
 
@@ -113,7 +114,7 @@ def promote_reindexed(
             by=signed_by(now, who),
             is_catch_up=catch_up,
         ).signed(key)
-        store.compare_and_swap(channel_name, current, after)
+        swap_channel(store, current, after, key=key)
     return after
 
 
@@ -129,7 +130,7 @@ def resume(
     """End the hold that a rollback set; raises Refused where there is none."""
     current = existing_channel(store, channel_name, key=key)
     new = resumed(current, reason, by=signed_by(now, who)).signed(key)
-    store.compare_and_swap(channel_name, current, new)
+    swap_channel(store, current, new, key=key)
     return new
 
 

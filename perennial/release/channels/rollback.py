@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from perennial.errors import BadInput, IntegrityError, PerennialError, Refused
+from perennial.release.audit import swap_channel
 from perennial.release.channels.channel import Channel, Mask
 from perennial.release.channels.history import Move, restored
 from perennial.release.channels.mask import deleted_since, mask_bytes, mask_part
@@ -48,7 +49,7 @@ def rollback(
     if current.candidate is not None and to is None and not index:
         by = signed_by(now, who)
         back = taken_back(current, why=why, by=by, candidate_lineage=gone).signed(key)
-        store.compare_and_swap(channel_name, current, back)
+        swap_channel(store, current, back, key=key)
         return back
     stable = _readable(store, current.stable, key=key)
     lineage = stable.lineage if stable is not None else current.history[-1].lineage
@@ -82,7 +83,7 @@ def rollback(
                 history=restored(current.history, _promotion(target)),
                 candidate_lineage=gone if gone != target.lineage else None,
             ).signed(key)
-            store.compare_and_swap(channel_name, current, after)
+            swap_channel(store, current, after, key=key)
             return after
     sought = "index of this lineage" if index else "lineage"
     raise Refused(

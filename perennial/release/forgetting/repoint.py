@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from perennial.errors import Conflict
+from perennial.release.audit import swap_channel
 from perennial.release.channels.mask import mask_bytes, mask_part, read_mask
 from perennial.release.channels.moves import existing_channel, read_kept, signed_by
 from perennial.release.channels.transitions import rewritten
@@ -23,6 +24,7 @@ def repoint(
     now: datetime,
     key: bytes | None,
     say: Say,
+    why: str = "a document was forgotten",
 ) -> bool:
     """Move one channel to the successors, and its mask, in one write; False where none is needed.
 
@@ -53,11 +55,11 @@ def repoint(
                 candidate=candidate,
                 mask=mask,
                 lineage=described[0].lineage,
-                why="a document was forgotten",
+                why=why,
                 by=signed_by(now, who),
             ).signed(key)
             try:
-                store.compare_and_swap(name, current, new)
+                swap_channel(store, current, new, key=key)
                 return True
             except Conflict:
                 if attempt == _ATTEMPTS - 1:

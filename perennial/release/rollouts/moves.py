@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from perennial.errors import BadInput, Refused
+from perennial.release.audit import swap_channel
 from perennial.release.channels.channel import Baseline, Candidate, Channel
 from perennial.release.channels.history import ended
 from perennial.release.channels.moves import existing_channel, read_kept, signed_by
@@ -79,7 +80,7 @@ def step(
     Raises Conflict where anybody wrote since: whoever ticks again then sees what they left.
     """
     after = rolling(seen, candidate, why=why, by=signed_by(now, who)).signed(key)
-    store.compare_and_swap(seen.name, seen, after)
+    swap_channel(store, seen, after, key=key)
     return after
 
 
@@ -102,5 +103,5 @@ def pause(
     if seen.hold is not None:
         raise Refused(f"{channel_name} is on hold already ({seen.hold.reason})")
     after = paused(seen, reason, by=signed_by(now, who)).signed(key)
-    store.compare_and_swap(channel_name, seen, after)
+    swap_channel(store, seen, after, key=key)
     return after

@@ -1,7 +1,7 @@
 """Which releases stay, each with its reason; every other one may be swept."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from perennial.release.channels.channel import Channel
@@ -19,13 +19,24 @@ def kept_releases(
     releases: int,
     lineages: int,
     since: datetime,
+    today: Callable[[str], str],
 ) -> dict[str, str]:
-    """release_id to why it is kept: the newest `releases` of each of the newest `lineages`, what a
-    channel serves or left after `since`, what is pinned, and what is younger than `since`."""
+    """release_id to why it is kept: the newest `releases` of each of the newest `lineages`, of all
+    and of those that a channel stands on; what a channel serves or left after `since`, what is
+    pinned, and what is younger than `since`. `today` is the name of a release that was rewritten.
+    """
     kept: dict[str, str] = {}
-    for lineage, newest in _newest(manifests.values(), releases=releases, lineages=lineages):
+    for lineage, newest in _newest(
+        sorted(manifests.values(), key=_age, reverse=True), releases=releases, lineages=lineages
+    ):
         for manifest in newest:
             kept[manifest.release_id] = f"among the newest {releases} of lineage {lineage[7:15]}"
+    for channel in channels:
+        # Apart, or releases that never served would crowd out those that people go back to.
+        names = dict.fromkeys(today(each) for each in reversed(channel.standing()))
+        stood = [manifests[each] for each in names if each in manifests]
+        for _, newest in _newest(stood, releases=releases, lineages=lineages):
+            kept |= {each.release_id: f"{channel.name} may go back to it" for each in newest}
     for release_id, manifest in manifests.items():
         own = manifest.objects().keys()
         if parse_utc(manifest.created_at) >= since or own & young_objects:
@@ -49,9 +60,9 @@ def kept_releases(
 def _newest(
     manifests: Iterable[Manifest], *, releases: int, lineages: int
 ) -> list[tuple[str, list[Manifest]]]:
-    """The newest lineages by their newest release, each with its newest releases."""
+    """The first lineages of releases that come newest first, each with its first releases."""
     found: dict[str, list[Manifest]] = defaultdict(list)
-    for manifest in sorted(manifests, key=_age, reverse=True):
+    for manifest in manifests:
         found[manifest.lineage].append(manifest)  # in the order of each lineage's newest
     return [(lineage, each[:releases]) for lineage, each in list(found.items())[:lineages]]
 

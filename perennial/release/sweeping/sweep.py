@@ -60,6 +60,7 @@ def plan_sweep(
     found = (read_checked_channel(store, name, key=key) for name in store.channel_names())
     channels = [channel for channel in found if channel is not None]
     young = {each.digest for each in objects if each.modified >= since}
+    forgotten = {each for each in store.record_names() if each.startswith(FORGOTTEN)}
     kept = kept_releases(
         manifests,
         channels=channels,
@@ -68,6 +69,7 @@ def plan_sweep(
         releases=releases,
         lineages=lineages,
         since=since,
+        today=lambda each: today(store, each) if FORGOTTEN + each in forgotten else each,
     )
     named = {digest for each in kept for digest in manifests[each].objects()}
     named |= {digest for note in notes for digest in note.digests}

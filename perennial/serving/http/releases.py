@@ -40,4 +40,5 @@ def _about(release: LoadedRelease) -> dict[str, Any]:
         "created_at": manifest.created_at,
         "watermark": manifest.catalogue.watermark,
         "documents": release.index.live,
+        "waiting": release.index.findable - release.index.live,  # for their vectors
     }

@@ -8,10 +8,11 @@ import logging
 import os
 import secrets
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from perennial.serving.log.parts import recover
@@ -21,6 +22,7 @@ from perennial.serving.log.spool import ORDER, Spool
 
 _SPOOLS = ".spool"
 _AT_ONCE = 200  # records: for so long, a millisecond or two, an answer may wait for the interpreter
+_SLACK = timedelta(days=1)  # by which readers of a day look around it
 _BEHIND = 4  # spools that no disk takes as parquet: the next one is not closed, but grows
 _log = logging.getLogger(__name__)
 
@@ -46,9 +48,13 @@ class LogWriter:
         rotate_seconds: float,
         rotate_rows: int,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Raises PlaceUnusable where the source cannot be written; takes over what was left."""
-        self._source, self._capacity, self._now = source, capacity, now
+        """Raises PlaceUnusable where the source cannot be written; takes over what was left.
+
+        `now` names the first day; `clock` is what rotates, so that no jump of the time stops it.
+        """
+        self._source, self._capacity, self._clock = source, capacity, clock
         self._flush_seconds = flush_seconds
         self._rotate_seconds, self._rotate_rows = rotate_seconds, rotate_rows
         self.counts = Counts()
@@ -58,7 +64,7 @@ class LogWriter:
         recover(self._folder, source)
         self._spool: Spool | None = self._new_spool(now().date())
         self._rotation = Rotation(source)
-        self._rotate_at = now().timestamp() + rotate_seconds
+        self._rotate_at = clock() + rotate_seconds
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="perennial-log", daemon=True)
         self._thread.start()
@@ -95,7 +101,7 @@ class LogWriter:
                 self._warned(self._flush)
             if is_last or self._is_time():
                 self._warned(self._retire)
-                self._rotate_at = self._now().timestamp() + self._rotate_seconds
+                self._rotate_at = self._clock() + self._rotate_seconds
 
     def _warned(self, step: Callable[[], None]) -> None:
         try:
@@ -109,11 +115,11 @@ class LogWriter:
             is_stuck = self._spool is None and self._rotation.waiting >= 2 * _BEHIND
             if is_stuck and not self._stopping.is_set():
                 return
-            taken = [self._queue.popleft() for _ in range(min(len(self._queue), _AT_ONCE))]
-            day = _day(taken[-1])
+            taken, day = self._next()
             try:
                 batches = batches_of(taken)
-                if self._spool is not None and self._spool.day < day:
+                # A moment back is usual, around midnight; further back a clock was set.
+                if self._spool is not None and not day <= self._spool.day <= day + _SLACK:
                     self._retire()
                 if self._spool is None:
                     self._spool = self._new_spool(day)
@@ -127,9 +133,17 @@ class LogWriter:
                 self._retire()
                 raise
 
+    def _next(self) -> tuple[list[Request | Event], date]:
+        """Some of what waits, of one day."""
+        taken = [self._queue.popleft() for _ in range(min(len(self._queue), _AT_ONCE))]
+        days = list(map(_day, taken))
+        end = next((at for at, day in enumerate(days) if day != days[0]), len(days))
+        self._queue.extendleft(reversed(taken[end:]))
+        return taken[:end], days[0]
+
     def _is_time(self) -> bool:
         rows = 0 if self._spool is None else self._spool.rows
-        is_due = rows >= self._rotate_rows or self._now().timestamp() >= self._rotate_at
+        is_due = rows >= self._rotate_rows or self._clock() >= self._rotate_at
         return rows > 0 and is_due and self._rotation.waiting < _BEHIND
 
     def _retire(self) -> None:
@@ -148,5 +162,5 @@ class LogWriter:
 
 
 def _day(record: Request | Event) -> date:
-    """In UTC; a row that is a moment older may lie in the next day's file, which readers allow."""
+    """In UTC; a row that is a day older may lie in the next day's file, which readers allow."""
     return record.ts.astimezone(UTC).date()

@@ -1,12 +1,13 @@
 """Events: only for answers of ours and what those showed, each once."""
 
+import base64
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perennial.serving.tickets import Tickets
+from perennial.serving.tickets import MOST, Tickets
 
 
 def sent(served, *events):
@@ -122,9 +123,30 @@ def test_a_ticket_tells_when_and_what_was_shown_and_only_to_who_has_the_key(doc_
     tickets, ts = Tickets(key), datetime(2026, 1, 5, 12, 0, 0, 123_456, tzinfo=UTC)
     (request_id,) = tickets.new(ts, [doc_ids])
     ticket = tickets.read(request_id)
-    assert ticket.ts == ts and all(map(ticket.may_have_shown, doc_ids))
+    assert ticket.ts == ts and all(map(ticket.may_have_shown, doc_ids[:MOST]))
     assert Tickets(key + b"!").read(request_id) is None
     assert len({request_id, *tickets.new(ts, [doc_ids, doc_ids])}) == 3
     assert len(request_id) <= 512
     if not doc_ids:
         assert not ticket.may_have_shown("anything")
+
+
+def test_events_on_hits_below_the_hundredth_are_refused():
+    doc_ids = [f"doc-{number}" for number in range(1000)]
+    (request_id,) = Tickets(b"key").new(datetime(2026, 1, 5, tzinfo=UTC), [doc_ids])
+    shown = Tickets(b"key").read(request_id).may_have_shown
+    assert all(map(shown, doc_ids[:100])) and sum(map(shown, doc_ids[100:])) < 10
+
+
+def test_the_format_before_is_read_for_as_long_as_its_processes_answer_and_none_to_come(serve):
+    served = serve()
+    before = "AAZHosxrUkACxc-bwKdXdqhYe4Jx8x4JREgla8ci_ogXeHqZ9jc"  # first-7, at 2026-01-05 12:00
+    (now,) = (each["request_id"] for each in served.search("word7"))
+    assert base64.urlsafe_b64decode(now[:4])[0] == 1 and base64.b64decode(before[:4])[0] == 0
+    assert sent(served, click(before), click(now)).json() == counts(2)
+    stray = click(before, doc_id="elsewhere")
+    assert sent(served, stray).status_code == 422
+    as_one = base64.urlsafe_b64decode(before + "=" * (-len(before) % 4))
+    for first in (1, 2, 255):
+        other = base64.urlsafe_b64encode(bytes([first]) + as_one[1:]).decode().rstrip("=")
+        assert sent(served, click(other)).status_code == 403

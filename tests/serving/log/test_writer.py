@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perennial.data.schema import TABLES
-from perennial.data.sources.days import part_files
+from perennial.data.sources.days import day_of, part_files
 from perennial.serving.log.parts import recover, write_parts
 from perennial.serving.log.records import Event, Request, batches_of
 from perennial.serving.log.spool import Spool, batches, stream_of
@@ -98,6 +98,31 @@ def test_a_new_day_begins_new_files(tmp_path):
     log.close()
     folders = [path.parent.name for path in part_files(tmp_path / "requests")]
     assert folders == [f"date=2026-01-{day:02d}" for day in (5, 6, 7)]
+
+
+def test_a_clock_that_jumps_puts_no_row_further_away_than_readers_look(tmp_path):
+    log = open_log(tmp_path, now=lambda: NOON, flush_seconds=60)
+    for number, days in enumerate([0, 400, 400, 0, -30, 1, 0]):  # the last: a moment older
+        log.put(request(number, NOON + timedelta(days=days)))
+    log.close()
+    rows = {
+        row["request_id"]: (row["ts"].date() - day_of(path)).days
+        for path in part_files(tmp_path / "requests")
+        for row in pq.read_table(path, partitioning=None).to_pylist()
+    }
+    assert sorted(rows.values()) == [-1, 0, 0, 0, 0, 0, 0] and len(rows) == 7
+
+
+def test_a_clock_that_was_set_back_stops_no_rotation(tmp_path):
+    at = [NOON, 0.0]
+    log = open_log(tmp_path, now=lambda: at[0], clock=lambda: at[1], rotate_seconds=300.0)
+    at[0] -= timedelta(days=365)
+    log.put(request(1))
+    wait_until(lambda: log.counts.written == 1)
+    assert ids(tmp_path) == []
+    at[1] += 301.0
+    wait_until(lambda: ids(tmp_path) == ["request-000001"])
+    log.close()
 
 
 def test_what_no_disk_takes_is_counted_and_the_log_goes_on_where_it_can(tmp_path, caplog):

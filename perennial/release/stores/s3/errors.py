@@ -27,6 +27,10 @@ class Unsupported(PlaceUnusable):
     """The service does not know that request."""
 
 
+class Denied(PlaceUnusable):
+    """These credentials may not do that."""
+
+
 class Uncertain(PlaceUnusable):
     """No answer, or a server's failure: whether the request counted is not known."""
 
@@ -34,6 +38,10 @@ class Uncertain(PlaceUnusable):
 _KINDS: dict[str, type[PlaceUnusable]] = {
     "NoSuchKey": NotThere,
     "404": NotThere,
+    "NoSuchBucketPolicy": NotThere,
+    "NoSuchLifecycleConfiguration": NotThere,
+    "NoSuchPublicAccessBlockConfiguration": NotThere,
+    "ServerSideEncryptionConfigurationNotFoundError": NotThere,
     "304": NotModified,
     "PreconditionFailed": ConditionFailed,
     "412": ConditionFailed,
@@ -46,6 +54,9 @@ _KINDS: dict[str, type[PlaceUnusable]] = {
     "NotImplemented": Unsupported,
     "MethodNotAllowed": Unsupported,
     "501": Unsupported,
+    "AccessDenied": Denied,
+    "AllAccessDisabled": Denied,
+    "403": Denied,
     "SlowDown": Uncertain,
     "Throttling": Uncertain,
     "RequestTimeout": Uncertain,
@@ -117,7 +128,7 @@ def _refusal(place: str, response: dict[str, Any], operation: str) -> PlaceUnusa
     code, message = str(about.get("Code", "")), str(about.get("Message", ""))
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if sentence := _SENTENCES.get(code):
-        return PlaceUnusable(f"{place} {sentence}")
+        return _KINDS.get(code, PlaceUnusable)(f"{place} {sentence}")
     if code.startswith("KMS"):
         return PlaceUnusable(
             f"{place} cannot use the KMS key ({message}); correct PERENNIAL_S3_KMS_KEY_ID"

@@ -1,0 +1,1 @@
+"""`perennial forget --session`: everything that one session left behind, outside of weights."""

@@ -1,0 +1,1 @@
+"""The looks that a watch takes at a channel: what it reads, what it measures, what it remembers."""

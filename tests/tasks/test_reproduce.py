@@ -1,0 +1,92 @@
+"""A run made again from its own folder: the same bytes, or the stage that differs is named."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from perennial.errors import IntegrityError, Refused
+from perennial.model.digest import file_digest
+from perennial.release.manifests.parts import Provenance
+from perennial.workspace import Workspace
+from tasks.repro import repro
+from tasks.reproduce import forgotten, rebuild, run_of
+from tasks.workspace import DVC_CONFIG
+
+STAGES = """\
+stages:
+  copy:
+    cmd: python copy_it.py
+    deps: [snapshot/catalogue.parquet]
+    outs: [copied.txt]
+  odd:
+    cmd: python -c "import os; open('odd.txt', 'w').write(os.environ['ODD'])"
+    deps: [copied.txt]
+    outs: [odd.txt]
+"""
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """A run of two stages, the second of which is a function of the environment, too."""
+    root = tmp_path / "runs" / "0123456789abcdef"
+    (root / ".dvc").mkdir(parents=True)
+    (root / "snapshot").mkdir()
+    (root / ".dvc" / "config").write_text(DVC_CONFIG.format(cache=tmp_path / "cache"))
+    (root / "dvc.yaml").write_text(STAGES.replace("copy_it.py", "-c \"import shutil; "
+        "shutil.copy('snapshot/catalogue.parquet', 'copied.txt')\""))  # fmt: skip
+    (root / "params.yaml").write_text("{}")
+    table = root / "snapshot" / "catalogue.parquet"
+    table.write_text("a table")
+    about = {"digests": {"catalogue": file_digest(table)}, "digest": "sha256:" + "0" * 64}
+    (root / "snapshot" / "snapshot.json").write_text(json.dumps(about))
+    monkeypatch.setenv("ODD", "1")
+    workspace = Workspace(root)
+    for stage in ("copy", "odd"):
+        repro(workspace, stage, timeout_seconds=100, say=print)
+    return workspace
+
+
+@pytest.mark.slow
+def test_it_is_identical_or_the_first_stage_that_differs_is_named(made, tmp_path, monkeypatch):
+    assert rebuild(made, tmp_path / "again", say=print) == (("copy", "odd"), None)
+    monkeypatch.setenv("ODD", "2")
+    assert rebuild(made, tmp_path / "other", say=print) == (("copy",), "odd")
+    made.table("catalogue").write_text("another table")
+    with pytest.raises(IntegrityError, match="not the table that was frozen"):
+        rebuild(made, tmp_path / "third", say=print)
+
+
+def test_the_run_is_found_by_what_the_release_says_of_it(tmp_path, store_of_one):
+    store, manifest = store_of_one
+    runs = tmp_path / "runs"
+    run = runs / "0123456789abcdef"
+    run.mkdir(parents=True)
+    (run / "dvc.lock").write_text("stages: {}")
+    (run / "params.yaml").write_text("{}")
+    origin = Provenance(
+        snapshot_digest="sha256:00",
+        dvc_lock_digest=file_digest(run / "dvc.lock"),
+        params_digest=file_digest(run / "params.yaml"),
+    )
+    made = replace(manifest, provenance=origin)
+    assert run_of(runs, made).root == run
+    assert forgotten(store, manifest.release_id, run_of(runs, made)) is None
+    (run / "snapshot").mkdir()
+    Workspace(run).forgotten.write_text("{}")
+    assert "a session was taken out" in forgotten(store, manifest.release_id, Workspace(run))
+    (run / "params.yaml").write_text("{a: 1}")
+    with pytest.raises(Refused, match="it was removed, or lies on another machine"):
+        run_of(runs, made)
+    with pytest.raises(Refused, match="made by no retrain"):
+        run_of(runs, manifest)
+
+
+@pytest.fixture
+def store_of_one(tmp_path):
+    from tiny_release import publish_folders, write_folders
+
+    from perennial.release.stores.local import LocalStore
+
+    store = LocalStore(tmp_path / "store")
+    return store, publish_folders(store, write_folders(tmp_path / "made"))
