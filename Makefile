@@ -55,8 +55,11 @@ bench-triggers: .venv/.installed-$(DEVICE)  ## which deliveries start a run, and
 up: .venv/.installed-up      ## all of it on this machine without containers, until Ctrl-C
 	$(BIN)/python -m infra.up
 
+gameday: .venv/.installed-up ## breaks a running system in ten ways: what it noticed, and what was lost
+	$(BIN)/python -m infra.gameday
+
 clean:                      ## forget what demo, benchmarks and dvc made; never the state folder
-	rm -rf demo bench snapshot artifacts work dvc_plots
+	rm -rf demo bench gameday snapshot artifacts work dvc_plots
 
 # The stamp is written last: an installation that was interrupted starts again, and so does one
 # for the other device (faiss-cpu and faiss-gpu own the same folder). The pip that comes with Python
@@ -78,4 +81,4 @@ clean:                      ## forget what demo, benchmarks and dvc made; never 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(DEVICE),server]'
 	touch $@
 
-.PHONY: up demo test check lives bench-loop bench-index bench-data bench-gate bench-serve bench-shadow bench-train bench-canary bench-bridge bench-fusion bench-watch bench-triggers clean
+.PHONY: up gameday demo test check lives bench-loop bench-index bench-data bench-gate bench-serve bench-shadow bench-train bench-canary bench-bridge bench-fusion bench-watch bench-triggers clean

@@ -44,6 +44,26 @@ SMALL: Sections = {
     },
     "simulate": {"sessions": 100},
 }
+# A gate that lets everything pass.
+LENIENT: Sections = {
+    "gate": {
+        "min_gain": -1.0,
+        "max_loss": 1.0,
+        "max_lexical_loss": 1.0,
+        "min_queries": 5,
+        "min_judged": 0.0,
+        "judged_gap": 1.0,
+        "min_ann_recall": 0.0,
+        "min_coverage": 0.0,
+        "min_self_retrieval": 0.0,
+        "max_imbalance": 1000.0,
+        "min_effective_rank": 0.001,
+        "max_mean_similarity": 1.0,
+        "max_latency_ratio": 1000.0,
+        "max_slice_loss": 1.0,
+        "floors": {},
+    }
+}
 
 
 def write_params(path: Path, *overrides: Sections) -> Params:

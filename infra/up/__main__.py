@@ -14,22 +14,13 @@ import sys
 import threading
 from pathlib import Path
 
-from infra.up.ports import refuse_taken
+from infra.up.ports import Ports, refuse_taken
 from infra.up.process import run
-from infra.up.processes import (
-    MLFLOW,
-    PORTS,
-    POSTGRES,
-    PREFECT,
-    RECEIVER,
-    SEARCH,
-    as_postgres,
-    environment,
-    processes,
-)
-from perennial.errors import PerennialError, PlaceUnusable
+from infra.up.processes import as_postgres, environment, processes
+from perennial.errors import BadInput, PerennialError, PlaceUnusable
 from tasks.telemetry import OFF
 
+SHIFT = "PERENNIAL_PORTS"  # added to every port, where one of them is somebody else's
 _SECRETS = (
     "store", "signing", "session", "events", "webhook", "encryption", "mlflow", "hooks",
 )  # fmt: skip
@@ -40,24 +31,25 @@ def main() -> int:
     home = Path(os.environ.get("PERENNIAL_HOME") or "state").absolute() / "up"
     stopped = when_to_stop()
     try:
-        refuse_taken(PORTS)
+        ports = Ports.shifted(shift_of(os.environ.get(SHIFT, "0")))
+        refuse_taken(ports.names())
         programs = postgres_programs()
         kept = keys(home / "secrets.json")
-        prepare_postgres(home / "postgres", programs)
+        prepare_postgres(home / "postgres", programs, port=ports.postgres)
         (home / "seaweedfs").mkdir(parents=True, exist_ok=True)
-        ours = environment(home, kept)
+        ours = environment(home, kept, ports)
         os.environ.update(ours | OFF)
         exported = "".join(f"export {n}={shlex.quote(v)}\n" for n, v in (ours | OFF).items())
         write_private(home / "environment.sh", exported)
         print(
-            f"Prefect http://127.0.0.1:{PREFECT}   MLflow http://127.0.0.1:{MLFLOW}   "
-            f"search http://127.0.0.1:{SEARCH}   webhooks http://127.0.0.1:{RECEIVER}\n"
+            f"Prefect http://127.0.0.1:{ports.prefect}   MLflow http://127.0.0.1:{ports.mlflow}   "
+            f"search http://127.0.0.1:{ports.search}   webhooks http://127.0.0.1:{ports.receiver}\n"
             f"In another terminal: . {home / 'environment.sh'}; then perennial import apidocs, "
             "perennial bootstrap, and the search service begins",
             flush=True,
         )
         run(
-            processes(home, kept, postgres=programs),
+            processes(home, kept, postgres=programs, ports=ports),
             home / "log",
             is_stopped=stopped.is_set,
             say=lambda line: print(line, flush=True),
@@ -66,6 +58,13 @@ def main() -> int:
         print(f"perennial: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def shift_of(given: str) -> int:
+    """The number that is added to every port; raises BadInput."""
+    if not (given.isascii() and given.isdigit()):
+        raise BadInput(f"{SHIFT} is `{given}`; let it be a number that is added to every port")
+    return int(given)
 
 
 def when_to_stop() -> threading.Event:
@@ -104,7 +103,7 @@ def postgres_programs() -> Path:
     raise PlaceUnusable("PostgreSQL is missing; install Debian's package `postgresql`")
 
 
-def prepare_postgres(folder: Path, programs: Path) -> None:
+def prepare_postgres(folder: Path, programs: Path, *, port: int) -> None:
     """A cluster of our own with both databases, made once; raises PlaceUnusable."""
     if (folder / "perennial.ready").exists():
         return
@@ -124,7 +123,7 @@ def prepare_postgres(folder: Path, programs: Path) -> None:
             said = (done.stderr or done.stdout).strip().splitlines()[-1:]
             raise PlaceUnusable(
                 f"PostgreSQL cannot keep its data in {folder} ({' '.join(said)}); the user that "
-                f"runs it must reach that folder, and port {POSTGRES} be free"
+                f"runs it must reach that folder, and port {port} be free"
             )
     (folder / "perennial.ready").touch()
 

@@ -42,7 +42,7 @@ class Kept:
         self._failures, self._again_at, self._started_at = 0, 0.0, 0.0
 
     def start(self) -> None:
-        """Start it, in a group of its own; its log goes on."""
+        """Start it, in a group of its own, whose number NAME.pid keeps; its log goes on."""
         self._end_group()
         self._started_at = time.monotonic()
         self._log.parent.mkdir(parents=True, exist_ok=True)
@@ -55,6 +55,9 @@ class Kept:
                 start_new_session=True,
                 env=os.environ | dict(self.process.environment),
             )
+        told = self._log.with_suffix(".pid")
+        told.with_suffix(".new").write_text(f"{self._running.pid}\n", encoding="utf-8")
+        told.with_suffix(".new").replace(told)  # whoever reads it finds a number
 
     def wait(self, *, is_stopped: Callable[[], bool]) -> None:
         """Until it can be used, or has ended well where it is to end; raises Refused."""

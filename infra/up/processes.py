@@ -5,32 +5,23 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
+from infra.up.ports import Ports
 from infra.up.process import Process, answers
 from perennial.errors import PlaceUnusable
 
-POSTGRES, MASTER, VOLUME, FILER, S3 = 5433, 9333, 9340, 8888, 8333
-PREFECT, MLFLOW, SEARCH, RECEIVER = 4200, 5000, 8080, 8090
-PORTS = {
-    POSTGRES: "PostgreSQL",
-    # SeaweedFS listens for gRPC at each of its ports plus 10000
-    **{each + more: "SeaweedFS" for each in (MASTER, VOLUME, FILER, S3) for more in (0, 10_000)},
-    PREFECT: "Prefect",
-    MLFLOW: "MLflow",
-    SEARCH: "the search service",
-    RECEIVER: "the webhook receiver",
-}
 _PYTHON = sys.executable
 _OURS = "http://127.0.0.1"
 
 
-def environment(home: Path, secrets: Mapping[str, str]) -> dict[str, str]:
+def environment(home: Path, secrets: Mapping[str, str], ports: Ports) -> dict[str, str]:
     """What every process of ours reads; a person's own commands as well."""
     return {
         "PERENNIAL_HOME": str(home),
         "PERENNIAL_STORE": "s3://perennial/store",
-        "AWS_ENDPOINT_URL_S3": f"{_OURS}:{S3}",
+        "AWS_ENDPOINT_URL_S3": f"{_OURS}:{ports.s3}",
         "AWS_ACCESS_KEY_ID": "perennial",
         "AWS_SECRET_ACCESS_KEY": secrets["store"],
         "AWS_REGION": "us-east-1",
@@ -39,23 +30,16 @@ def environment(home: Path, secrets: Mapping[str, str]) -> dict[str, str]:
         "PERENNIAL_SESSION_KEY": secrets["session"],
         "PERENNIAL_EVENTS_KEY": secrets["events"],
         "PERENNIAL_WEBHOOK_SECRETS": f"laptop={secrets['webhook']},mlflow={secrets['mlflow']}",
-        "PREFECT_API_URL": f"{_OURS}:{PREFECT}/api",
-        "MLFLOW_TRACKING_URI": f"{_OURS}:{MLFLOW}",
+        "PREFECT_API_URL": f"{_OURS}:{ports.prefect}/api",
+        "MLFLOW_TRACKING_URI": f"{_OURS}:{ports.mlflow}",
     }
 
 
-def processes(home: Path, secrets: Mapping[str, str], *, postgres: Path) -> list[Process]:
+def processes(
+    home: Path, secrets: Mapping[str, str], *, postgres: Path, ports: Ports
+) -> list[Process]:
     """In the order of starting; `postgres` is the folder of PostgreSQL's programs."""
-    database = f"postgres@127.0.0.1:{POSTGRES}"
-    pools = [
-        Process(
-            f"pool-{pool}",
-            [_PYTHON, "-m", "prefect", "work-pool", "create", pool, "--type", "process",
-             "--overwrite"],
-            once=True,
-        )
-        for pool in ("perennial", "perennial-gpu")
-    ]  # fmt: skip
+    database = f"postgres@127.0.0.1:{ports.postgres}"
     workers = [
         Process(name, [_PYTHON, "-m", "prefect", "worker", "start", "--pool", pool])
         for name, pool in (("worker", "perennial"), ("trainer", "perennial-gpu"))
@@ -65,35 +49,35 @@ def processes(home: Path, secrets: Mapping[str, str], *, postgres: Path) -> list
             "postgres",
             as_postgres(
                 [str(postgres / "postgres"), "-D", str(home / "postgres"), "-h", "127.0.0.1",
-                 "-p", str(POSTGRES), "-k", ""]
+                 "-p", str(ports.postgres), "-k", ""]
             ),
-            health=is_postgres_ready,
+            health=partial(is_postgres_ready, ports.postgres),
         ),
         Process(
             "seaweedfs",
             [weed(), "server", f"-dir={home / 'seaweedfs'}", "-ip=127.0.0.1",
-             "-ip.bind=127.0.0.1", f"-master.port={MASTER}", "-master.telemetry=false",
-             f"-volume.port={VOLUME}", f"-filer.port={FILER}", "-s3", f"-s3.port={S3}",
-             "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam=false",
-             "-s3.autoCreateBucket=false"],
-            health=answers(f"{_OURS}:{S3}/healthz"),
+             "-ip.bind=127.0.0.1", f"-master.port={ports.master}", "-master.telemetry=false",
+             f"-volume.port={ports.volume}", f"-filer.port={ports.filer}",
+             "-s3", f"-s3.port={ports.s3}", "-s3.port.iceberg=0", "-s3.port.lance=0",
+             "-s3.iam=false", "-s3.autoCreateBucket=false"],
+            health=answers(f"{_OURS}:{ports.s3}/healthz"),
             environment={"WEED_S3_SSE_KEK": secrets["encryption"]},
         ),
         Process("store-init", [_PYTHON, "-m", "perennial.cli", "store", "init"], once=True),
         Process(
             "prefect",
-            [_PYTHON, "-m", "prefect", "server", "start", "--port", str(PREFECT)],
-            health=answers(f"{_OURS}:{PREFECT}/api/health"),
+            [_PYTHON, "-m", "prefect", "server", "start", "--port", str(ports.prefect)],
+            health=answers(f"{_OURS}:{ports.prefect}/api/health"),
             environment={
                 "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://{database}/prefect"
             },
         ),
         Process(
             "mlflow",
-            [_PYTHON, "-m", "mlflow", "server", "--port", str(MLFLOW), "--workers", "1",
+            [_PYTHON, "-m", "mlflow", "server", "--port", str(ports.mlflow), "--workers", "1",
              "--backend-store-uri", f"postgresql+pg8000://{database}/mlflow",
              "--artifacts-destination", "s3://perennial/mlflow"],
-            health=answers(f"{_OURS}:{MLFLOW}/health"),
+            health=answers(f"{_OURS}:{ports.mlflow}/health"),
             environment={
                 "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
                 "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
@@ -103,23 +87,16 @@ def processes(home: Path, secrets: Mapping[str, str], *, postgres: Path) -> list
                 ).decode(),
             },
         ),
-        *pools,
-        Process(
-            "deploy",
-            [_PYTHON, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file",
-             "infra/prefect.yaml"],
-            once=True,
-            environment={"PWD": str(Path.cwd())},  # prefect.yaml's; `make -C` leaves the caller's
-        ),
+        Process("deploy", [_PYTHON, "-m", "flows.deploy"], once=True),
         *workers,
         Process(
             "receiver",
-            [_PYTHON, "-m", "flows.receiver", "--port", str(RECEIVER)],
-            health=answers(f"{_OURS}:{RECEIVER}/healthz"),
+            [_PYTHON, "-m", "flows.receiver", "--port", str(ports.receiver)],
+            health=answers(f"{_OURS}:{ports.receiver}/healthz"),
         ),
         Process(  # not before there is a first champion
             "search",
-            [_PYTHON, "-m", "perennial.cli", "serve", "--port", str(SEARCH)],
+            [_PYTHON, "-m", "perennial.cli", "serve", "--port", str(ports.search)],
             needed=False,
         ),
     ]  # fmt: skip
@@ -140,12 +117,12 @@ def as_postgres(command: list[str]) -> list[str]:
     return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command]
 
 
-def is_postgres_ready() -> bool:
+def is_postgres_ready(port: int) -> bool:
     """Whether MLflow's database can be asked; the port opens before that."""
     import pg8000.native
 
     try:
-        pg8000.native.Connection("postgres", port=POSTGRES, database="mlflow", timeout=5).close()
+        pg8000.native.Connection("postgres", port=port, database="mlflow", timeout=5).close()
     except (pg8000.native.Error, OSError):
         return False
     return True

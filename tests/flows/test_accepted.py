@@ -7,10 +7,11 @@ import signal
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from small import LENIENT
 
 from perennial.release.accepted import read_accepted
 
-from .conftest import LENIENT, wait_for
+from .conftest import wait_for
 
 pytestmark = pytest.mark.slow
 RECORD = "accepted/production"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from small import LENIENT
 
 from flows.demo import MARK, claim, stay_at_home
 from perennial.errors import BadInput
@@ -18,7 +19,7 @@ from tasks.memory import PeakMemory, tree_megabytes
 from tasks.summary import write_summary
 from tasks.totals import RunningTotals
 
-from .conftest import CHECKOUT, LENIENT
+from .conftest import CHECKOUT
 
 
 def test_a_folder_that_no_demo_made_is_refused_and_left_alone(tmp_path):

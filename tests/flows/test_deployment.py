@@ -14,10 +14,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from uuid import uuid4
 
 import pytest
+from small import LENIENT
 
 from infra.bench.deliveries import SECRETS, signed
 
-from .conftest import CHECKOUT, LENIENT, wait_for
+from .conftest import CHECKOUT, wait_for
 
 pytestmark = pytest.mark.slow
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}

@@ -6,8 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from small import LENIENT
 
-from .conftest import CHECKOUT, LENIENT
+from .conftest import CHECKOUT
 
 pytestmark = pytest.mark.slow
 

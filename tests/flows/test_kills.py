@@ -4,9 +4,9 @@ import os
 import signal
 
 import pytest
-from small import STAGES
+from small import LENIENT, STAGES
 
-from .conftest import LENIENT, wait_for
+from .conftest import wait_for
 
 
 @pytest.mark.slow

@@ -11,13 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from mlflow import MlflowClient
+from small import LENIENT
 
 from perennial.release.verify import verify_store
 from perennial.report.review_view import approval_of
 from perennial.serving.loaded import load_release
 from tasks.registry import MODEL
 
-from .conftest import CHECKOUT, LENIENT, wait_for
+from .conftest import CHECKOUT, wait_for
 from .test_deployment import ask
 
 pytestmark = pytest.mark.slow

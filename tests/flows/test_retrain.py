@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 from everything import everything
 from mlflow import MlflowClient
+from small import LENIENT
 
 from perennial.report.review_view import approval_of
 from tasks.registry import MODEL
 from tasks.repro import stage_environment
 from tasks.workspace import DVC_CONFIG
 
-from .conftest import LENIENT, wait_for
+from .conftest import wait_for
 
 pytestmark = pytest.mark.slow
 

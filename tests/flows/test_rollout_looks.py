@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from small import LENIENT
 
 from perennial.cli import main
 from perennial.data.tables import read_table, write_table
@@ -18,7 +19,7 @@ from perennial.release.manifests.canonical import parse_utc
 from perennial.serving.routing import arm_of
 from perennial.verbs.bootstrap import bootstrap
 
-from .conftest import CHECKOUT, LENIENT, wait_for
+from .conftest import CHECKOUT, wait_for
 from .test_deployment import ask
 
 pytestmark = pytest.mark.slow

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows.deploy import pools_of
 from perennial.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -137,7 +138,8 @@ def test_every_process_that_the_flows_need_is_in_it():
         if service.get("command", [])[:3] == ["prefect", "worker", "start"]
     }
     assert pools <= served
-    assert all(f"work-pool create {pool} " in SERVICES["deploy"]["command"][-1] for pool in served)
+    assert SERVICES["deploy"]["command"] == ["python", "-m", "flows.deploy"]
+    assert set(pools_of(INFRA / "prefect.yaml")) == pools
     scraped = yaml.safe_load((INFRA / "prometheus" / "prometheus.yaml").read_text("utf-8"))
     jobs = {each["job_name"] for each in scraped["scrape_configs"]}
     assert jobs == {"perennial", "receiver"} and {"search", "receiver"} <= SERVICES.keys()

@@ -16,10 +16,11 @@ import pytest
 import yaml
 from cryptography.fernet import Fernet
 
+from flows.deploy import pools_of
 from infra.up.__main__ import keys, when_to_stop
-from infra.up.ports import refuse_taken
+from infra.up.ports import Ports, refuse_taken
 from infra.up.process import Process, run
-from infra.up.processes import PORTS, environment, processes
+from infra.up.processes import environment, processes
 from perennial.errors import PlaceUnusable, Refused
 
 ROOT = Path(__file__).parents[2]
@@ -48,32 +49,31 @@ def test_it_has_the_processes_of_the_compose_file_and_shows_no_secret(tmp_path):
     secrets = keys(tmp_path / "secrets.json")
     assert keys(tmp_path / "secrets.json") == secrets and len(set(secrets.values())) == 8
     assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
-    ours = processes(tmp_path, secrets, postgres=Path("/postgres"))
-    names = [process.name for process in ours if not process.name.startswith("pool-")]
-    assert set(names) == COMPOSE.keys() - MONITORING
+    ours = processes(tmp_path, secrets, postgres=Path("/postgres"), ports=Ports())
+    assert {process.name for process in ours} == COMPOSE.keys() - MONITORING
     for process in ours:  # everybody on the machine may read a command line
         assert not any(secret in " ".join(process.command) for secret in secrets.values())
     pools = {each.command[-1] for each in ours if each.name in ("worker", "trainer")}
-    made = {each.name.removeprefix("pool-") for each in ours if each.name.startswith("pool-")}
-    assert pools == made == {"perennial", "perennial-gpu"}
+    assert pools == {*pools_of(ROOT / "infra" / "prefect.yaml")}
     # What compose gives the pipeline, a laptop gives it as well; except whom to tell.
     given = {n for each in ("worker", "search", "receiver") for n in COMPOSE[each]["environment"]}
     unneeded = {"PERENNIAL_NOTIFY_URL", "PERENNIAL_ACCESS_KEYS", "PERENNIAL_CACHE"}
-    assert given - unneeded <= environment(tmp_path, secrets).keys()
+    assert given - unneeded <= environment(tmp_path, secrets, Ports()).keys()
 
 
-def test_what_prefect_and_mlflow_cannot_find_out_they_are_told(tmp_path, monkeypatch):
-    monkeypatch.setenv("PWD", "/somewhere/else")  # as after `make -C`
+def test_what_prefect_and_mlflow_cannot_find_out_they_are_told(tmp_path):
     secrets = keys(tmp_path / "secrets.json")
-    ours = {each.name: each for each in processes(tmp_path, secrets, postgres=Path("/postgres"))}
-    assert ours["deploy"].environment == {"PWD": str(Path.cwd())}
+    ours = {
+        each.name: each
+        for each in processes(tmp_path, secrets, postgres=Path("/postgres"), ports=Ports())
+    }
     hooks = COMPOSE["mlflow"]["environment"]
     for name in (name for name in hooks if name.startswith("MLFLOW_WEBHOOK_ALLOW")):
         assert ours["mlflow"].environment[name] == hooks[name]
     Fernet(ours["mlflow"].environment["MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY"])  # or it raises
     for each in ours.values():
         for port in re.findall(r"port[= ]([1-9]\d+)", " ".join(each.command)):
-            assert int(port) in PORTS
+            assert int(port) in Ports().names()
 
 
 def test_a_port_of_somebody_else_is_named_before_anything_starts():

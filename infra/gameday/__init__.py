@@ -1,0 +1,1 @@
+"""A game day: a running system is broken on purpose, and tells what it noticed."""
