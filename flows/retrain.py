@@ -19,6 +19,7 @@ from tasks.mirror import mirror
 from tasks.notify import notify_of_failure
 from tasks.outcome import as_a_command, concluded, refusal
 from tasks.register import register
+from tasks.remote import push
 from tasks.report import report
 from tasks.review import review
 from tasks.run import working_in
@@ -78,6 +79,7 @@ def retrain(
                 or swap(run, decision)
             )
         mirror(run, decision)
+        push(run)
         report(run, decision)
     return concluded(decision)
 

@@ -60,6 +60,7 @@ class Places:
     runs: Path
     cache: Path
     tracking_uri: str = field(repr=False)  # it may hold a password
+    remote: str | None = None  # of DVC: the address of a bucket and a prefix
 
     @property
     def has_tracking_server(self) -> bool:
@@ -85,6 +86,7 @@ class Places:
             runs=Path(env.get("PERENNIAL_RUNS") or home / "runs").absolute(),
             cache=Path(env.get("PERENNIAL_CACHE") or home / "cache").absolute(),
             tracking_uri=env.get("MLFLOW_TRACKING_URI") or f"sqlite:///{tracking}",
+            remote=env.get("PERENNIAL_DVC_REMOTE") or None,
         )
 
 
@@ -118,6 +120,11 @@ def events_key() -> bytes | None:
 def runtime() -> str:
     """PERENNIAL_RUNTIME, what embeds queries: `torch`, or `onnx` where releases have a graph."""
     return os.environ.get("PERENNIAL_RUNTIME") or "torch"
+
+
+def ray_address() -> str | None:
+    """RAY_ADDRESS, the cluster that compute.backend `ray` joins; None, and it starts its own."""
+    return os.environ.get("RAY_ADDRESS") or None
 
 
 def s3_encryption() -> tuple[str | None, str | None]:

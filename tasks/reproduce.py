@@ -11,6 +11,7 @@ import yaml
 
 from perennial.errors import BadInput, IntegrityError, Refused
 from perennial.model.digest import file_digest
+from perennial.release.audit import doubted_deeds
 from perennial.release.forgetting.forgotten import FORGOTTEN, read_forgotten
 from perennial.release.manifests.manifest import Manifest
 from perennial.release.stores.store import Store
@@ -34,8 +35,9 @@ class Reproduction:
     reason: str
 
 
-def run_of(runs: Path, manifest: Manifest) -> Workspace:
-    """The run that made the release's encoder; raises Refused where it is no longer kept here."""
+def run_of(runs: Path, manifest: Manifest) -> Workspace | None:
+    """The run that made the release's encoder, None where it, or a table of its snapshot, is not
+    here; raises Refused for a release that no run made."""
     origin = manifest.provenance
     if origin.snapshot_digest is None or origin.dvc_lock_digest is None:
         raise Refused(
@@ -47,11 +49,8 @@ def run_of(runs: Path, manifest: Manifest) -> Workspace:
         if file_digest(path) == origin.dvc_lock_digest and (
             file_digest(workspace.params) == origin.params_digest
         ):
-            return workspace
-    raise Refused(
-        f"no run in {runs} made {manifest.release_id}: it was removed, or lies on another machine; "
-        "bring its folder back, or set PERENNIAL_RUNS"
-    )
+            return workspace if workspace.forgotten.exists() or _has_tables(workspace) else None
+    return None
 
 
 def forgotten(store: Store, release_id: str, workspace: Workspace | None) -> str | None:
@@ -64,6 +63,14 @@ def forgotten(store: Store, release_id: str, workspace: Workspace | None) -> str
             return f"it was written in place of {name}, without something that was forgotten"
     if workspace is not None and workspace.forgotten.exists():
         return f"a session was taken out of the snapshot of run {workspace.root.name}"
+    return None
+
+
+def forgotten_data(store: Store, manifest: Manifest, *, key: bytes | None) -> str | None:
+    """The same, where the audit log says it of the data, on whatever machine they were."""
+    for deed, _ in doubted_deeds(store, key=key):
+        if manifest.provenance.snapshot_digest in deed.about.get("snapshots", ()):
+            return f"on {deed.at} {deed.who} {deed.what} that its snapshot held"
     return None
 
 
@@ -121,6 +128,14 @@ def _check_snapshot(workspace: Workspace) -> None:
             raise IntegrityError(
                 f"{workspace.table(name)} is not the table that was frozen; restore it from a copy"
             )
+
+
+def _has_tables(workspace: Workspace) -> bool:
+    about = workspace.snapshot / "snapshot.json"
+    if not about.exists():
+        return False
+    names = json.loads(about.read_text(encoding="utf-8"))["digests"]
+    return all(workspace.table(name).exists() for name in names)
 
 
 def _lock(root: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from perennial.errors import PlaceUnusable
@@ -11,6 +12,7 @@ from perennial.release.stores.s3.errors import NotThere, Uncertain, Unsupported,
 from perennial.release.stores.verified import MOST_NAMED_BYTES, check_small
 
 _CONNECT_SECONDS = 5.0
+_PIECE = 1 << 20
 
 
 class Bucket:
@@ -110,6 +112,19 @@ class Bucket:
                     raise
         raise AssertionError("at least one attempt is made")
 
+    def fetch(self, key: str, path: Path, **parameters: Any) -> None:
+        """Write the object's bytes to the file, whatever their number."""
+        for attempt in range(1, self._attempts + 1):
+            answer = self.call("get_object", key, **parameters)
+            try:
+                with self._explained(), closing(answer["Body"]) as body, path.open("wb") as stream:
+                    while data := body.read(_PIECE):
+                        stream.write(data)
+                    return
+            except Uncertain:
+                if attempt == self._attempts:
+                    raise
+
     def head(self, key: str) -> dict[str, Any] | None:
         """The object's headers, None where it is not there."""
         try:
@@ -141,6 +156,16 @@ class Bucket:
         """Every object below the folder: its Key without the prefix, Size and LastModified."""
         for page in self.pages("list_objects_v2", folder):
             for row in page.get("Contents", []):
+                yield row | {"Key": row["Key"].removeprefix(self.prefix)}
+
+    def versions(self, folder: str) -> Iterator[dict[str, Any]]:
+        """Every version of every object below the folder, as `list` gives the newest; one of a
+        bucket that keeps none has no VersionId."""
+        if not self._versioned:
+            yield from self.list(folder)
+            return
+        for page in self.pages("list_object_versions", folder):
+            for row in page.get("Versions", []):
                 yield row | {"Key": row["Key"].removeprefix(self.prefix)}
 
     def pages(self, operation: str, folder: str) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,140 @@
+"""A run in a bucket: whoever has its release finds it there, whole, and nothing else for it."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tiny_release import publish_folders, write_folders
+
+from perennial.errors import BadInput, IntegrityError, Refused
+from perennial.model.digest import file_digest
+from perennial.release.manifests.parts import Provenance
+from perennial.release.remote.place import open_remote
+from perennial.release.stores.local import LocalStore
+from perennial.workspace import Workspace
+from tasks.remote import pull_run, push_run, remote_config, remote_environment
+from tasks.repro import StageBroke, repro
+from tasks.reproduce import rebuild
+from tasks.workspace import DVC_CONFIG
+
+STAGES = """\
+stages:
+  copy:
+    cmd: python -m perennial.copy_it
+    deps: [snapshot/catalogue.parquet, perennial/copy_it.py]
+    outs: [copied.txt]
+"""
+COPY = "import shutil; shutil.copy('snapshot/catalogue.parquet', 'copied.txt')\n"
+KEY = b"a key"
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A run of one stage, whose code, tables and champion are a line each."""
+    root = tmp_path / "runs" / "0123456789abcdef"
+    for path, text in {
+        ".dvc/config": DVC_CONFIG.format(cache=tmp_path / "cache"),
+        ".dvcignore": "__pycache__\n",
+        "dvc.yaml": STAGES,
+        "params.yaml": "{}",
+        "perennial/copy_it.py": COPY,
+        "expectations/__init__.py": "",
+        "snapshot/catalogue.parquet": "a table",
+        "snapshot/champion/encoder/weights": "numbers",
+    }.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    table = file_digest(root / "snapshot" / "catalogue.parquet")
+    about = {"digests": {"catalogue": table}, "digest": "sha256:" + "0" * 64}
+    (root / "snapshot" / "snapshot.json").write_text(json.dumps(about))
+    repro(Workspace(root), "copy", timeout_seconds=100, say=print)
+    return Workspace(root)
+
+
+@pytest.fixture
+def release(made, tmp_path):
+    """The manifest of a release that says it came of the run."""
+    store = LocalStore(tmp_path / "store")
+    origin = Provenance(
+        snapshot_digest="sha256:" + "0" * 64,
+        dvc_lock_digest=file_digest(made.root / "dvc.lock"),
+        params_digest=file_digest(made.params),
+    )
+    return replace(publish_folders(store, write_folders(tmp_path / "made")), provenance=origin)
+
+
+@pytest.mark.slow
+def test_a_run_that_was_pushed_is_made_again_where_nothing_of_it_is(
+    made, release, tmp_path, s3_store, s3_server, monkeypatch
+):
+    monkeypatch.setenv("PERENNIAL_SIGNING_KEY", KEY.decode())
+    monkeypatch.setenv("PERENNIAL_S3_SSE", "AES256")
+    address = f"s3://{s3_server.new_bucket()}/below/dvc"
+    push_run(made, address, say=print)
+    keys = {row["Key"] for row in open_remote(address).list("")}
+    push_run(made, address, say=print)  # again, as after a kill
+    assert {row["Key"] for row in open_remote(address).list("")} == keys
+    head = open_remote(address).head(next(each for each in keys if each.startswith("files/md5")))
+    assert head["ServerSideEncryption"] == "AES256"
+
+    made.root.rename(tmp_path / "lost")
+    (tmp_path / "cache").rename(tmp_path / "lost too")
+    pulled = pull_run(release, address, tmp_path / "elsewhere", say=print)
+    for path in ("snapshot/snapshot.json", "snapshot/champion/encoder/weights", "dvc.lock"):
+        assert (pulled.root / path).read_bytes() == (tmp_path / "lost" / path).read_bytes()
+    assert not (pulled.root / "copied.txt").exists(), "what stages make is not asked for"
+    assert rebuild(pulled, tmp_path / "again", say=print) == (("copy",), None)
+    for config in (tmp_path / "elsewhere").glob(".dvc/config*"):
+        assert os.environ["AWS_SECRET_ACCESS_KEY"] not in config.read_text()
+
+    other = replace(release, provenance=replace(release.provenance, params_digest="sha256:00"))
+    with pytest.raises(IntegrityError, match=r"params\.yaml of run 0123456789abcdef"):
+        pull_run(other, address, tmp_path / "other", say=print)
+    other = replace(release, provenance=replace(release.provenance, dvc_lock_digest="sha256:00"))
+    with pytest.raises(Refused, match="neither here nor in s3://"):
+        pull_run(other, address, tmp_path / "other", say=print)
+    monkeypatch.setenv("PERENNIAL_SIGNING_KEY", "another key")
+    with pytest.raises(IntegrityError, match="signature of another key"):
+        pull_run(release, address, tmp_path / "other", say=print)
+
+
+@pytest.mark.slow
+def test_bytes_that_are_not_those_of_then_are_not_run(made, release, tmp_path, s3_store, s3_server):
+    address = f"s3://{s3_server.new_bucket()}/dvc"
+    push_run(made, address, say=print)
+    remote = open_remote(address)
+    (code,) = [
+        row["Key"] for row in remote.list("files/") if remote.get(row["Key"])[0] == COPY.encode()
+    ]
+    remote.put(code, COPY.replace("shutil", "SHUTIL").encode())
+    with pytest.raises(StageBroke, match="`dvc pull`"):
+        pull_run(release, address, tmp_path / "elsewhere", say=print)
+    assert not (tmp_path / "elsewhere" / "perennial" / "copy_it.py").exists()
+
+
+@pytest.mark.slow
+def test_a_remote_that_is_not_there_is_told_in_a_sentence(made, release, s3_store, tmp_path):
+    with pytest.raises(StageBroke, match=r"`dvc push` in .* failed: .*PERENNIAL_DVC_REMOTE"):
+        push_run(made, "s3://nobody-made-this-bucket/dvc", say=print)
+    with pytest.raises(BadInput, match="PERENNIAL_DVC_REMOTE"):
+        pull_run(release, "/a/folder", tmp_path / "elsewhere", say=print)
+
+
+def test_dvc_is_told_how_to_encrypt_and_is_given_no_key(monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a secret")
+    monkeypatch.setenv("PERENNIAL_S3_SSE", "aws:kms")
+    monkeypatch.setenv("PERENNIAL_S3_KMS_KEY_ID", "a-key-of-ours")
+    said = remote_config("s3://bucket/dvc")
+    assert "sse = aws:kms" in said and "sse_kms_key_id = a-key-of-ours" in said
+    assert "secret" not in said and "verify = true" in said
+
+
+def test_a_settings_file_that_is_none_is_not_handed_on(tmp_path):
+    there = tmp_path / "config"
+    there.touch()
+    told = {"AWS_CONFIG_FILE": str(there), "AWS_REGION": "eu-west-1"}
+    assert remote_environment(told)["AWS_CONFIG_FILE"] == str(there)
+    assert "AWS_CONFIG_FILE" not in remote_environment(told | {"AWS_CONFIG_FILE": os.devnull})
+    assert Path(os.devnull).exists()
