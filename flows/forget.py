@@ -13,8 +13,9 @@ from prefect import flow
 from perennial.errors import PerennialError
 from perennial.release.stores.open import open_store
 from perennial.verbs.forgetting.command import forget_one
-from perennial.verbs.forgetting.forget import plan_session, seek_session
+from perennial.verbs.forgetting.forget import seek_session
 from perennial.verbs.forgetting.journal import journal_of
+from perennial.verbs.forgetting.plan import plan_session
 from perennial.workspace import Places, session_key, signing_key, user
 from tasks.forget import artifacts_of, forget_artifacts
 from tasks.outcome import as_a_command

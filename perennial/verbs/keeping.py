@@ -152,6 +152,7 @@ def register_keeping(
         from perennial.release.audit import write_deed
         from perennial.release.forgetting.forget import forget as forget_documents
         from perennial.verbs.caches import clear_caches
+        from perennial.verbs.forgetting.remote import forget_in_remote
         from perennial.verbs.kept import forgetting_value, show_forgetting, still_in_source
         from perennial.verbs.remains import find_remains
 
@@ -183,12 +184,16 @@ def register_keeping(
             key=key(),
             say=(lambda line: None) if as_json else warn,
         )
-        if done.releases or done.objects:
+        pushed, snapshots = forget_in_remote(places, sought[0], key=key())
+        if done.releases or done.objects or pushed:
             about = {"documents": len(doc), "releases": [e.release_id for e in done.releases]}
+            about["snapshots"] = sorted(snapshots)
             said: dict[str, Any] = {"what": "forgot documents", "why": reason, "about": about}
             write_deed(store, who=who(), now=datetime.now(UTC), key=key(), **said)
         kept, remains = still_in_source(places.source, doc), find_remains(places, sought[0])
-        value = forgetting_value(done, doc, cached=cleared[0], in_source=kept, remains=remains)
+        value = forgetting_value(
+            done, doc, cached=cleared[0], pushed=pushed, in_source=kept, remains=remains
+        )
         _print_json(value) if as_json else show_forgetting(value, Console())
         if done.hits or done.in_flight:
             raise typer.Exit(1)

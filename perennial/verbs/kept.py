@@ -104,6 +104,7 @@ def forgetting_value(
     doc_ids: Sequence[str],
     *,
     cached: int,
+    pushed: int,
     in_source: Sequence[str],
     remains: Sequence[Remains],
 ) -> dict[str, Any]:
@@ -116,6 +117,7 @@ def forgetting_value(
         "objects": done.objects,
         "bytes": done.bytes,
         "cached": cached,
+        "pushed": pushed,
         "vectors_sought": done.vectors,
         "found": done.hits,
         "in_encoders": list(done.in_encoders),
@@ -145,6 +147,11 @@ def show_forgetting(value: dict[str, Any], console: Console) -> None:
         f"{value['objects']:,} objects ({megabytes(value['bytes'])}) were deleted, and "
         f"{value['cached']:,} entries of this machine's caches."
     )
+    if value["pushed"]:
+        console.print(
+            f"{value['pushed']:,} files of runs went from DVC's remote: those runs are made again "
+            "by nobody."
+        )
     if value["in_flight"]:
         console.print(f"{', '.join(value['in_flight'])} is being published and needs the old ones.")
         console.print("[bold yellow]Run the same command again when that has ended.[/]")

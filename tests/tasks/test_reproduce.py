@@ -2,17 +2,20 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from perennial.errors import IntegrityError, Refused
 from perennial.model.digest import file_digest
+from perennial.release.audit import write_deed
 from perennial.release.manifests.parts import Provenance
 from perennial.workspace import Workspace
 from tasks.repro import repro
-from tasks.reproduce import forgotten, rebuild, run_of
+from tasks.reproduce import forgotten, forgotten_data, rebuild, run_of
 from tasks.workspace import DVC_CONFIG
 
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 STAGES = """\
 stages:
   copy:
@@ -83,6 +86,19 @@ def test_the_run_is_found_by_what_the_release_says_of_it(tmp_path, store_of_one)
     assert run_of(runs, made) is None
     with pytest.raises(Refused, match="made by no retrain"):
         run_of(runs, manifest)
+
+
+def test_the_audit_log_says_of_whose_snapshot_something_was_forgotten(store_of_one):
+    store, manifest = store_of_one
+    held = replace(manifest, provenance=Provenance(snapshot_digest="sha256:01"))
+    said = {"what": "forgot a session", "why": "asked to", "who": "anna", "now": NOON, "key": None}
+    write_deed(store, about={"files": 1}, **said)  # as they were written before
+    write_deed(store, about={"snapshots": ["sha256:02"]}, **said)
+    assert forgotten_data(store, held, key=None) is None
+    assert forgotten_data(store, manifest, key=None) is None
+    write_deed(store, about={"snapshots": ["sha256:02", "sha256:01"]}, **said)
+    why = forgotten_data(store, held, key=None)
+    assert why == "on 2026-01-05T12:00:00Z anna forgot a session that its snapshot held"
 
 
 @pytest.fixture

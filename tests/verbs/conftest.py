@@ -12,7 +12,7 @@ def home(tmp_path, monkeypatch):
     """An empty PERENNIAL_HOME, and a current folder with a small params.yaml."""
     from small import write_params
 
-    for name in ("STORE", "SOURCE", "RUNS", "CACHE", "SIGNING_KEY", "SESSION_KEY"):
+    for name in ("STORE", "SOURCE", "RUNS", "CACHE", "SIGNING_KEY", "SESSION_KEY", "DVC_REMOTE"):
         monkeypatch.delenv(f"PERENNIAL_{name}", raising=False)
     home = tmp_path / "home"
     monkeypatch.setenv("PERENNIAL_HOME", str(home))

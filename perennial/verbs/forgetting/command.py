@@ -9,7 +9,8 @@ from rich.console import Console
 
 from perennial.params.reading import load_params
 from perennial.release.stores.open import open_store
-from perennial.verbs.forgetting.forget import forget_session, plan_session
+from perennial.verbs.forgetting.forget import forget_session
+from perennial.verbs.forgetting.plan import plan_session
 from perennial.verbs.forgetting.shown import session_value, show_session
 from perennial.verbs.progress import warn
 from perennial.workspace import Places, session_key

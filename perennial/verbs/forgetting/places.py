@@ -22,6 +22,7 @@ from perennial.workspace import Places
 
 LOG, RUNS, CHECKOUT = "live log", "runs", "checkout"
 DVC, CACHES, TRACKER, HOME = "DVC cache", "caches", "tracker's artifacts", "elsewhere at home"
+REMOTE = "DVC remote"
 JOURNALS = "forgetting"
 _WEIGHTS = {".faiss", ".npy", ".safetensors"}  # numbers only
 _OURS = ("snapshot", "artifacts", "work")
@@ -49,10 +50,14 @@ def frozen_folders(places: Places, here: Path) -> list[Path]:
     return [*runs, *whole, *half_made(here)]
 
 
-def find_traces(places: Places, session: Session, here: Path) -> list[Trace]:
-    """Every file below the places with something of the session, in the order of removal."""
+def find_traces(
+    places: Places, session: Session, here: Path, remote: Path | None = None
+) -> list[Trace]:
+    """Every file below the places with something of the session, in the order of removal; in the
+    folder `remote` are copies of what DVC's remote has."""
     looked, half = _Look(session, names_it(session)), half_made(places.runs)
     found = [
+        *looked.below(REMOTE, [] if remote is None else [remote], how="file"),
         *looked.below(DVC, [places.cache / "dvc"], how="file"),
         *(t for each in _entries(places.cache) if each.name not in ("dvc", "vectors")
           for t in looked.below(CACHES, [each], how="file")),

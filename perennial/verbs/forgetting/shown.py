@@ -6,7 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from perennial.verbs.forgetting.forget import SessionForgotten
+from perennial.verbs.forgetting.plan import SessionForgotten
 
 _SHOWN = 5
 _BEYOND = (
