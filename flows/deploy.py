@@ -1,4 +1,4 @@
-"""The deployment: pools, what infra/prefect.yaml deploys, and what happens to runs that die.
+"""The deployment: the work pools and all that infra/prefect.yaml deploys, by one command.
 
 As often as one likes: what is there is brought up to date.
 """
@@ -27,10 +27,6 @@ def deploy(prefect_file: Path) -> None:
     for pool in pools_of(prefect_file):
         _prefect("work-pool", "create", pool, "--type", "process", "--overwrite")
     _prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(prefect_file))
-    from tasks.automations import call_silent_runs_dead  # with it come seconds of imports
-
-    call_silent_runs_dead()
-    print("what goes silent is called dead, and a retrain that died is started again", flush=True)
 
 
 def pools_of(prefect_file: Path) -> list[str]:

@@ -14,6 +14,7 @@ from prefect.logging import get_run_logger
 from perennial.errors import IntegrityError, PerennialError
 from perennial.params.reading import load_params
 from perennial.quality.decision import Decision
+from tasks.dead import look_after_dead_runs
 from tasks.notify import notify_of_failure
 from tasks.outcome import as_a_command, concluded
 from tasks.rollout import begun, tick
@@ -26,6 +27,7 @@ _GOES_ON = ("none", "advance")
     name="rollout",
     description=__doc__,
     persist_result=False,
+    on_running=[look_after_dead_runs],
     on_failure=[notify_of_failure],
     on_crashed=[notify_of_failure],
 )

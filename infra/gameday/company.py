@@ -45,10 +45,11 @@ def settle(town: Town, *, say: Callable[[str], None]) -> list[str]:
             raise Refused(f"`perennial {command[0]}` ended: {done.stderr.strip()[-500:]}")
     for name in ("retrain", "reindex", "watch", "rollout", "sweep"):
         there = town.deployment(name)
-        # No schedule in between: what happens in the day is what was broken.
         change = {"parameters": there["parameters"] | {"params": str(params)}, "paused": False}
         town.prefect(f"/deployments/{there['id']}", change, method="PATCH")
-        for schedule in there["schedules"]:
+        if name == "rollout":  # which looks after the dead
+            continue
+        for schedule in there["schedules"]:  # what happens in the day is what was broken
             path = f"/deployments/{there['id']}/schedules/{schedule['id']}"
             town.prefect(path, {"active": False}, method="PATCH")
     truth = read_table(town.home / "source" / "truth.parquet")

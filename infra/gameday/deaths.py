@@ -106,26 +106,19 @@ def retrain_dies(town: Town, asked: Asked) -> Seen:
     for pid in town.flow_processes(run):
         os.kill(pid, signal.SIGKILL)
     noticed = wait_until(
-        lambda: town.prefect(f"/flow_runs/{run}")["state"]["type"] == "CRASHED",
-        seconds=400,
-        what="the run to be called dead",
+        lambda: town.state(run) == "CRASHED", seconds=900, what="the run to be called dead"
     )
     _wait_for_turn(town, run)
     return _turned(
         town, asked, "a retrain is killed", "its worker: Crashed", noticed,
-        "a run that continues it", began=began, first=first,
+        "`rollout`, with a run that continues it", began=began, first=first,
     )  # fmt: skip
 
 
 def begin(town: Town) -> str:
     """A retrain that runs, by hand: the id of its run."""
-    path = f"/deployments/{town.deployment('retrain')['id']}/create_flow_run"
-    run = str(town.prefect(path, {"parameters": {"fresh": True}})["id"])
-    wait_until(
-        lambda: town.prefect(f"/flow_runs/{run}")["state"]["type"] == "RUNNING",
-        seconds=120,
-        what="the retrain to begin",
-    )
+    run = town.begin("retrain", fresh=True)
+    wait_until(lambda: town.state(run) == "RUNNING", seconds=120, what="the retrain to begin")
     return run
 
 

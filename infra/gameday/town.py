@@ -134,6 +134,15 @@ class Town:
         found = self.prefect("/flow_runs/filter", body)
         return [run for run in found if not run["auto_scheduled"]]
 
+    def begin(self, name: str, **parameters: Any) -> str:
+        """A run of a deployment, by hand; its id."""
+        path = f"/deployments/{self.deployment(name)['id']}/create_flow_run"
+        return str(self.prefect(path, {"parameters": parameters})["id"])
+
+    def state(self, run: str) -> str:
+        """The type of a run's state."""
+        return str(self.prefect(f"/flow_runs/{run}")["state"]["type"])
+
     def search(self, query: str, *, k: int = 10) -> Mapping[str, Any]:
         """One answer; raises OSError where there is none."""
         address = f"http://127.0.0.1:{self.ports.search}/search"

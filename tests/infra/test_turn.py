@@ -56,8 +56,10 @@ def settle(town: Town, world) -> list[str]:
     for name in ("retrain", "reindex", "watch", "rollout", "sweep"):
         there = town.deployment(name)
         given = {**there["parameters"], "params": str(town.home / "params.yaml")}
-        change = {"parameters": given, "paused": name != "retrain"}  # no schedule in between
-        town.prefect(f"/deployments/{there['id']}", change, method="PATCH")
+        town.prefect(f"/deployments/{there['id']}", {"parameters": given}, method="PATCH")
+        for each in there["schedules"]:  # nothing in between
+            path = f"/deployments/{there['id']}/schedules/{each['id']}"
+            town.prefect(path, {"active": False}, method="PATCH")
     queries = [*world.frame("judgements")["query"][:20]]
     wait_until(lambda: bool(town.search(queries[0])["results"]), seconds=120, what="an answer")
     return queries
@@ -74,14 +76,9 @@ def turn(town: Town, reason: str) -> str:
 
 def another_turn(town: Town) -> str:
     """The next one is started by hand: the receiver cools down for a day. Returns when it runs."""
-    there = town.deployment("retrain")
-    run = town.prefect(f"/deployments/{there['id']}/create_flow_run", {"parameters": {}})["id"]
-    wait_until(lambda: state(town, run) == "RUNNING", seconds=120, what="the run to begin")
-    return str(run)
-
-
-def state(town: Town, run: str) -> str:
-    return str(town.prefect(f"/flow_runs/{run}")["state"]["type"])
+    run = town.begin("retrain")
+    wait_until(lambda: town.state(run) == "RUNNING", seconds=120, what="the run to begin")
+    return run
 
 
 def stable(town: Town) -> str:
@@ -114,12 +111,24 @@ def kill_and_wait(town: Town, name: str) -> None:
     wait_until(lambda: is_well(town, name), seconds=120, what=f"{name} to be well again")
 
 
-def ended_well(town: Town, run: str) -> bool:
-    """Whether the run, or one that continued it, completed, and none is left."""
-    runs = town.runs_of("retrain")
-    first = next(number for number, each in enumerate(runs) if each["id"] == run)
-    states = [each["state"]["type"] for each in runs[first:]]
-    return "COMPLETED" in states and all(each in ENDED for each in states)
+def finish(town: Town, run: str) -> None:
+    """The run ends, or dies and is continued, as a rollout does every five minutes."""
+    wait_until(lambda: town.state(run) in ENDED, seconds=600, what="the run to end")
+    if town.state(run) == "CRASHED":
+        town.begin("rollout")
+        wait_until(lambda: since(town, run) != [run], seconds=200, what="who continues it")
+
+    def is_over() -> bool:
+        states = [town.state(each) for each in since(town, run)]
+        return "COMPLETED" in states and all(each in ENDED for each in states)
+
+    wait_until(is_over, seconds=600, what="the turn to end")
+
+
+def since(town: Town, run: str) -> list[str]:
+    """It and the retrains after it."""
+    runs = [each["id"] for each in town.runs_of("retrain")]
+    return runs[runs.index(run) :]
 
 
 def test_a_drift_becomes_a_release_that_serves_whoever_is_killed_on_the_way(town, make_world):
@@ -127,8 +136,8 @@ def test_a_drift_becomes_a_release_that_serves_whoever_is_killed_on_the_way(town
     with asking(town, queries) as asked:
         first = stable(town)
         run = turn(town, "recall fell below its bound")
-        wait_until(lambda: state(town, run) in ENDED, seconds=400, what="the turn to end")
-        assert state(town, run) == "COMPLETED"
+        wait_until(lambda: town.state(run) in ENDED, seconds=400, what="the turn to end")
+        assert town.state(run) == "COMPLETED"
         wait_until(lambda: stable(town) != first, seconds=60, what="the service to follow")
         wait_until(lambda: len(asked.releases()) == 2, seconds=10, what="an answer of it")
         assert asked.failed == []  # nobody noticed anything
@@ -136,7 +145,7 @@ def test_a_drift_becomes_a_release_that_serves_whoever_is_killed_on_the_way(town
         run = another_turn(town)
         for name in ("receiver", "mlflow", "search", "prefect", "trainer"):
             kill_and_wait(town, name)
-        wait_until(lambda: ended_well(town, run), seconds=600, what="the second turn to end")
+        finish(town, run)
         wait_until(lambda: len(asked.releases()) == 3, seconds=60, what="the next release")
 
         run = another_turn(town)
@@ -144,7 +153,7 @@ def test_a_drift_becomes_a_release_that_serves_whoever_is_killed_on_the_way(town
             os.kill(pid, signal.SIGKILL)
         for name in ("postgres", "seaweedfs"):
             kill_and_wait(town, name)
-        wait_until(lambda: ended_well(town, run), seconds=600, what="the third turn to end")
+        finish(town, run)
         wait_until(lambda: len(asked.releases()) == 4, seconds=60, what="the last release")
     os.killpg(town.pid("search"), signal.SIGTERM)  # what it holds comes into the log
     wait_until(lambda: is_well(town, "search"), seconds=120, what="the service")

@@ -1,0 +1,144 @@
+"""Runs whose process is gone: they are called dead, and a retrain is started again, or left."""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from flows.deploy import main, pools_of
+
+from .conftest import CHECKOUT
+
+pytestmark = pytest.mark.slow
+PREFECT_FILE = CHECKOUT / "infra" / "prefect.yaml"
+LOOKS = """
+import tasks
+import json, sys
+from datetime import UTC, datetime, timedelta
+from prefect.client.orchestration import get_client
+from flows.rollout import rollout
+from tasks.dead import look_after_dead_runs, retrain_to_continue, silent_runs
+
+what, own = sys.argv[1:]
+with get_client(sync_client=True) as client:
+    own, now = client.read_flow_run(own), datetime.now(UTC)
+    if what == "silent":
+        soon = {"again_seconds": 1.0, "silent": timedelta(seconds=8)}
+        found = silent_runs(client, but=own, now=lambda: now, **soon)
+        print(json.dumps([run.name for run in found]))
+    elif what == "continue":
+        found = retrain_to_continue(client, now=now)
+        print(json.dumps(found and found.name))
+if what == "hook":
+    look_after_dead_runs(rollout, own, None)
+"""
+
+
+def ask(environment: Mapping[str, str], path: str, body: Any = None, *, method: str = "") -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(
+        environment["PREFECT_API_URL"] + path,
+        data,
+        {"Content-Type": "application/json"},
+        method=method or ("GET" if data is None else "POST"),
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        text = answer.read()
+        return json.loads(text) if text else None
+
+
+def python(environment: Mapping[str, str], *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=CHECKOUT,
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def deployed(prefect_server) -> Iterator[Mapping[str, str]]:
+    """All deployments, twice; gone with the test, since others use the same server."""
+    for _ in range(2):
+        said = python(prefect_server, "-m", "flows.deploy")
+    assert "rollout/rollout" in said
+    try:
+        yield prefect_server
+    finally:
+        for each in ask(prefect_server, "/deployments/filter", {}):
+            ask(prefect_server, f"/deployments/{each['id']}", method="DELETE")
+
+
+def test_a_silent_run_is_called_dead_and_a_retrain_goes_on_at_most_twice(deployed):
+    pools = {each["name"] for each in ask(deployed, "/work_pools/filter", {})}
+    assert pools >= {*pools_of(PREFECT_FILE)}
+    there = ask(deployed, "/deployments/name/retrain/retrain")
+
+    def begun(**asked: Any) -> dict[str, Any]:
+        run = ask(deployed, f"/deployments/{there['id']}/create_flow_run", {"parameters": asked})
+        put(run, "RUNNING")
+        return dict(run)
+
+    def put(run: Mapping[str, Any], state: str) -> None:
+        body = {"state": {"type": state, "name": state.title()}, "force": True}
+        ask(deployed, f"/flow_runs/{run['id']}/set_state", body)
+
+    def looked(what: str) -> Any:
+        said = python(deployed, "-c", LOOKS, what, own["id"])
+        return json.loads(said.splitlines()[-1]) if what != "hook" else None
+
+    def started() -> list[dict[str, Any]]:
+        chosen = {"flow_runs": {"deployment_id": {"any_": [there["id"]]}}}
+        found = ask(deployed, "/flow_runs/filter", chosen)
+        return [each for each in found if each["parameters"].get("trigger")]
+
+    own, lively = begun(), begun()
+    quiet = begun(params="other.yaml", channel="staging", fresh=True)
+    time.sleep(8)
+    event = {
+        "id": str(uuid4()),
+        "occurred": datetime.now(UTC).isoformat(),
+        "event": "prefect.flow-run.heartbeat",
+        "resource": {"prefect.resource.id": f"prefect.flow-run.{lively['id']}"},
+        "payload": {},
+    }
+    ask(deployed, "/events", [event])
+    assert looked("silent") == [quiet["name"]]  # not the one that looks, nor one that beats
+    put(own, "COMPLETED")
+    put(lively, "COMPLETED")
+    assert looked("continue") is None  # it still runs
+    put(quiet, "CRASHED")
+    assert looked("continue") == quiet["name"]
+    looked("hook")
+    looked("hook")  # whoever looks again, or at once, starts no second one
+    (again,) = started()
+    assert again["parameters"]["trigger"]["source"] == "crash"
+    assert quiet["name"] in again["parameters"]["trigger"]["reason"]
+    asked = {name: again["parameters"].get(name) for name in ("params", "channel", "fresh")}
+    assert asked == {"params": "other.yaml", "channel": "staging", "fresh": None}
+    assert looked("continue") is None  # it is to come
+    put(again, "CRASHED")
+    assert looked("continue") == again["name"]
+    put(begun(), "CRASHED")
+    assert looked("continue") is None  # the third: a person must look
+
+
+def test_a_missing_server_or_file_is_one_sentence(monkeypatch, capsys, tmp_path):
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    assert main([]) == 2
+    assert "PREFECT_API_URL names no server" in capsys.readouterr().err
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    assert main(["--prefect-file", str(tmp_path / "nowhere.yaml")]) == 2
+    assert "names no deployments" in capsys.readouterr().err
