@@ -3,7 +3,7 @@
 A text is embedded once, whoever asks; a run that is killed loses at most the chunk it was at.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +18,8 @@ from perennial.model.vector_folder import file_of, remove_damaged, shared
 # Texts embedded between two commits. Part of what a vector is: a transformer pads by chunk.
 CHUNK = 1024
 T = TypeVar("T")
+# Shards of texts to (which one, its (n, d) vectors), in any order and few of them ahead.
+Encoding = Callable[[Iterable[list[str]]], Iterator[tuple[int, np.ndarray]]]
 
 
 def _silent(_: object) -> None:
@@ -68,12 +70,14 @@ class VectorCache:
         texts: Sequence[str],
         digests: Sequence[str],
         *,
+        encode: Encoding | None = None,
         progress: Callable[[int], None] = _silent,
     ) -> np.ndarray:
         """Texts and their `sha256:` digests to (n, d) float32 rows, embedding what is not kept yet.
 
         Chunks are cut from the whole list, so that a run which resumes embeds the same batches as
-        one that was never killed. `progress` gets the number of texts done since its last call.
+        one that was never killed; `encode` makes their vectors elsewhere than in this process.
+        `progress` gets the number of texts done since its last call.
         """
         if encoder.digest != self._encoder_digest:
             raise EncoderMismatch(
@@ -81,9 +85,39 @@ class VectorCache:
                 f"{encoder.digest} would fill it; open the cache of that encoder"
             )
         out = np.empty((len(texts), self._dimension), dtype=np.float32)
-        for start in range(0, len(texts), CHUNK):
-            part = slice(start, start + CHUNK)
-            out[part] = self._chunk(encoder, texts[part], _keys(digests[part]))
+        under_way: dict[int, tuple[slice, list[int]]] = {}
+        held: set[bytes] = set()  # by shards under way: no later one embeds them again
+        halves: dict[int, slice] = {}  # chunks that wait for such a text
+
+        def shards() -> Iterator[list[str]]:
+            taken = 0
+            for start in range(0, len(texts), CHUNK):
+                part = slice(start, start + CHUNK)
+                wanted = _keys(digests[part])
+                out[part], chosen, is_whole = self._missing(wanted, held)
+                if not is_whole:
+                    halves[start] = part
+                if chosen:
+                    under_way[taken] = part, chosen
+                    taken += 1
+                    held.update(wanted[row] for row in chosen)
+                    yield [texts[start + row] for row in chosen]
+                elif is_whole:
+                    progress(len(out[part]))
+
+        for number, made in (encode or _in_turn(encoder))(shards()):
+            part, chosen = under_way.pop(number)
+            wanted = _keys(digests[part])
+            out[part] = self._keep(wanted, chosen, made, out[part])
+            held.difference_update(wanted[row] for row in chosen)
+            if part.start not in halves:
+                progress(len(out[part]))
+        for part in halves.values():
+            wanted = _keys(digests[part])
+            out[part], chosen, _ = self._missing(wanted, ())
+            if chosen:  # damaged within this moment
+                made = encoder.encode([texts[part][row] for row in chosen])
+                out[part] = self._keep(wanted, chosen, made, out[part])
             progress(len(out[part]))
         return out
 
@@ -107,18 +141,25 @@ class VectorCache:
         """
         return self._surely(lambda file: file.forget(_keys(digests)))
 
-    def _chunk(self, encoder: Encoder, texts: Sequence[str], wanted: list[bytes]) -> np.ndarray:
+    def _missing(
+        self, wanted: list[bytes], held: Collection[bytes]
+    ) -> tuple[np.ndarray, list[int], bool]:
+        """(the kept rows of a chunk, the rows to embed for it, whether it is whole with them)."""
         rows, known = self._read(wanted)
         missing = np.flatnonzero(~known).tolist()
-        if not missing:
-            return rows
         first = {wanted[row]: row for row in reversed(missing)}  # a text that comes twice, once
-        chosen = sorted(first.values())
-        made = np.asarray(encoder.encode([texts[row] for row in chosen]), dtype=np.float32)
+        chosen = sorted(row for key, row in first.items() if key not in held)
+        return rows, chosen, len(chosen) == len(first)
+
+    def _keep(
+        self, wanted: list[bytes], chosen: list[int], made: np.ndarray, rows: np.ndarray
+    ) -> np.ndarray:
+        """Write what was made for the chosen rows of a chunk, and the chunk as it is kept then."""
+        made = np.asarray(made, dtype=np.float32)
         if not np.isfinite(made).all():
             raise BadInput(
-                f"encoder {encoder.digest} gives NaN or Inf for a text; it is broken: train again "
-                "with a smaller learning rate"
+                f"encoder {self._encoder_digest} gives NaN or Inf for a text; it is broken: train "
+                "again with a smaller learning rate"
             )
         self._surely(lambda file: file.write([wanted[row] for row in chosen], made))
         # Read back what another process may have written first: one text, one vector.
@@ -171,6 +212,11 @@ def forget_vectors(folder: Path, digests: Sequence[str]) -> int:
         with VectorCache.open(folder, encoder_digest=digest, dimension=dimension) as cache:
             count += cache.forget(digests)
     return count
+
+
+def _in_turn(encoder: Encoder) -> Encoding:
+    """In this process, one shard after another."""
+    return lambda shards: ((at, encoder.encode(texts)) for at, texts in enumerate(shards))
 
 
 def _keys(digests: Sequence[str]) -> list[bytes]:

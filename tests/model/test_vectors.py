@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from batchy import DIMENSION, ONE, Batchy, many
 from tiny_release import fast_folder
 
 from perennial.errors import BadInput, EncoderMismatch, PlaceUnusable, Refused
@@ -17,38 +17,17 @@ from perennial.model.digest import text_digest
 from perennial.model.vector_folder import prune
 from perennial.model.vectors import VectorCache, forget_vectors
 
-DIMENSION = 8
-ONE, OTHER = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+OTHER = "sha256:" + "2" * 64
 TEXTS = [f"text number {i}" for i in range(40)]
 EMBED_FOR_EVER = """
 import sys
 from pathlib import Path
-from test_vectors import ONE, Batchy, DIMENSION, many
+from batchy import ONE, Batchy, DIMENSION, many
 from perennial.model.vectors import VectorCache
 texts, digests = many(int(sys.argv[2]))
 with VectorCache.open(Path(sys.argv[1]), encoder_digest=ONE, dimension=DIMENSION) as cache:
     cache.embed(Batchy(), texts, digests, progress=lambda done: print(done, flush=True))
 """
-
-
-class Batchy:
-    """An encoder whose vectors depend, in their last bits, on the batch: as a transformer's do."""
-
-    dimension, max_tokens = DIMENSION, 32
-
-    def __init__(self, digest=ONE):
-        self.digest, self.encoded = digest, []
-
-    def encode(self, texts):
-        self.encoded += texts
-        rows = [np.random.default_rng(zlib.crc32(t.encode())).random(DIMENSION) for t in texts]
-        longest = max(len(text) for text in texts)
-        return np.float32(rows) + np.float32(1e-6) * (longest + len(texts))
-
-
-def many(count):
-    texts = [f"text {'long ' * (i % 7)}{i}" for i in range(count)]
-    return texts, [text_digest(text) for text in texts]
 
 
 @pytest.fixture
