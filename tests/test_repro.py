@@ -112,6 +112,62 @@ def test_metrics_params_and_plots_answer(laptop):
     assert laptop.run("git", "status", "--porcelain") == ""
 
 
+def test_a_clean_clone_elsewhere_pulls_every_byte_and_runs_nothing(
+    laptop, tmp_path, s3_store, s3_server, monkeypatch
+):
+    config = tmp_path / "aws"  # DVC reads no device, as the environment of our servers names
+    config.touch()
+    at_s3 = s3_server.environment() | {"AWS_CONFIG_FILE": str(config)}
+    monkeypatch.setattr(laptop, "environment", laptop.environment | at_s3)
+    remote = ("remote", "add", "--local", "--default", "perennial")
+    address = f"s3://{s3_server.new_bucket()}/dvc"
+    laptop.dvc(*remote, address)
+    laptop.dvc("add", "snapshot")
+    laptop.dvc("push")
+    laptop.run("git", "add", "snapshot.dvc", "dvc.lock")
+    laptop.run("git", "commit", "-qm", "what was frozen, and what came of it")
+    assert laptop.run("git", "status", "--porcelain") == ""
+
+    clone = Laptop(tmp_path / "clone", tmp_path / "an empty home")
+    clone.environment |= at_s3
+    laptop.run("git", "clone", "-q", str(laptop.root), str(clone.root))
+    clone.dvc(*remote, address)
+    clone.dvc("pull")
+    assert "Running stage" not in clone.dvc("repro")
+    assert clone.run("git", "status", "--porcelain") == ""
+    ours, theirs = ({p.relative_to(root): p.read_bytes() for folder in ("snapshot", "artifacts")
+                     for p in (root / folder).rglob("*") if p.is_file()}
+                    for root in (laptop.root, clone.root))  # fmt: skip
+    champion = [path for path in ours if path.is_relative_to("snapshot/champion/encoder")]
+    assert any(path.suffix == ".safetensors" for path in champion)
+    assert ours == theirs
+    for path in clone.root.glob(".dvc/config*"):
+        assert at_s3["AWS_SECRET_ACCESS_KEY"] not in path.read_text()
+
+
+def test_a_grid_of_params_is_run_and_shown_beside_what_is_there(laptop):
+    laptop.run("git", "add", "dvc.lock")
+    laptop.dvc("add", "snapshot")
+    laptop.run("git", "add", "snapshot.dvc")
+    laptop.run("git", "commit", "-qm", "before the experiments", "--allow-empty")
+    grid = ("--set-param", "train.margin=0.2,0.4", "--set-param", "train.epochs=1")
+    laptop.dvc("exp", "run", "--queue", *grid)
+    laptop.dvc("exp", "run", "--run-all")
+    (shown,) = json.loads(laptop.dvc("exp", "show", "--json"))[1:]
+    (base, *_), found = [shown], [each["revs"][0] for each in shown["experiments"]]
+    tried = {row["data"]["params"]["params.yaml"]["data"]["train"]["margin"]: row for row in found}
+    assert set(tried) == {0.2, 0.4}
+    metrics = "artifacts/evaluate/metrics.json"
+    scores = {
+        margin: row["data"]["metrics"][metrics]["data"]["candidate"]["ndcg@10"]
+        for margin, row in tried.items()
+    }
+    assert all(0 < score <= 1 for score in scores.values())
+    assert base["data"]["metrics"][metrics]["data"]["candidate"]["ndcg@10"] > 0
+    assert "train.margin" in laptop.dvc("exp", "show", "--only-changed", "--csv")
+    assert laptop.run("git", "status", "--porcelain") == ""
+
+
 def test_a_teacher_whose_bytes_changed_runs_mine_again(laptop, tmp_path):
     params, teacher = laptop.root / "params.yaml", tmp_path / "teacher"
     whole = params.read_text()
