@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from perennial.errors import BadInput
-from perennial.index.codes import encoded
+from perennial.index.codes import RowCodes, encoded
 from perennial.index.description import segment_row, write_description
 from perennial.index.factory import AUTO, Factory, choose, parse
 from perennial.index.index import Index
@@ -34,12 +35,14 @@ def build_index(
     probes: np.ndarray,
     seed: int,
     texts: Sequence[str] | None = None,
+    row_codes: RowCodes | None = None,
 ) -> Index:
     """(n, d) unit rows and their ids to an index folder; same input, same bytes.
 
     `factory` is "auto" or a tested name; where there are too few rows for it, the index is Flat and
     says so. nprobe or efSearch is tuned on `probes` (p, d), without any on some of the rows. With
-    the documents' `texts` it answers by their words, too.
+    the documents' `texts` it answers by their words, too. `row_codes` encodes an IVF's rows
+    elsewhere.
     """
     check_finite(vectors, doc_ids)
     rows, dimension = vectors.shape
@@ -52,15 +55,17 @@ def build_index(
     )
     if rows < kind.least_rows:
         kind = Factory("Flat")
-    template = quantizer = None
+    template = quantizer = elsewhere = None
     directory.mkdir(parents=True, exist_ok=True)
     if kind.kind == "IVF":
         template = train_template(vectors, factory=kind, seed=seed)
         quantizer = write_template(directory, template)
+        if row_codes is not None:
+            elsewhere = partial(row_codes, directory / quantizer, fingerprint(template))
     write_segment(
         directory,
         name=_SEGMENT,
-        vectors=encoded(vectors, factory=kind, template=template),
+        vectors=encoded(vectors, factory=kind, template=template, elsewhere=elsewhere),
         doc_ids=doc_ids,
         text_digests=text_digests,
         slices=slices,

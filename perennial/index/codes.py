@@ -1,5 +1,8 @@
 """How vectors stand in a FAISS index: encoding them, and an IVF's rows without its quantizer."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import faiss
 import numpy as np
 
@@ -8,11 +11,22 @@ from perennial.index.factory import Factory
 from perennial.index.gpu import device_for, nearest
 from perennial.index.template import empty_like
 
+ADDED_ROWS = 65_536  # that FAISS assigns to lists at a time: the same rows, the same rounding
+# A template's file, its digest and (n, d) rows to what row_codes makes of them, elsewhere.
+RowCodes = Callable[[Path, str, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
 
 def encoded(
-    vectors: np.ndarray, *, factory: Factory, template: faiss.IndexIVF | None
+    vectors: np.ndarray,
+    *,
+    factory: Factory,
+    template: faiss.IndexIVF | None,
+    elsewhere: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> faiss.Index:
-    """(n, d) unit rows to a filled inner-product index; raises BadInput for an IVF's template."""
+    """(n, d) unit rows to a filled inner-product index; raises BadInput for an IVF's template.
+
+    `elsewhere` finds lists and codes of an IVF's rows as row_codes does.
+    """
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     rows, dimension = vectors.shape
     if factory.kind == "IVF":
@@ -23,6 +37,9 @@ def encoded(
                 "the one of their lineage"
             )
         index = empty_like(template)
+        if elsewhere is not None:
+            append_rows(index, *elsewhere(vectors))
+            return index
     elif factory.kind == "HNSW" and rows >= factory.least_rows:
         index = faiss.IndexHNSWFlat(dimension, factory.links, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = 2 * factory.links
@@ -31,12 +48,43 @@ def encoded(
     device = device_for(float(rows) * factory.lists * dimension)
     if device is not None:
         assert template is not None
-        centroids = template.quantizer.reconstruct_n(0, factory.lists)
-        own = np.ascontiguousarray(nearest(vectors, centroids, 1, device=device)[1][:, 0])
+        own = _own_lists(vectors, template, device=device)
         index.add_core(rows, faiss.swig_ptr(vectors), None, faiss.swig_ptr(own))
     elif rows:
         index.add(vectors)
     return index
+
+
+def row_codes(vectors: np.ndarray, template: faiss.IndexIVF) -> tuple[np.ndarray, np.ndarray]:
+    """(n, d) unit rows to the (n,) list that each belongs to, and its (n, code_size) code."""
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    device = device_for(float(len(vectors)) * template.nlist * template.d)
+    own = _own_lists(vectors, template, device=device)
+    codes = np.empty((len(vectors), template.code_size), dtype=np.uint8)
+    pointers = faiss.swig_ptr(vectors), faiss.swig_ptr(own), faiss.swig_ptr(codes)
+    template.encode_vectors(len(vectors), *pointers)
+    return own, codes
+
+
+def append_rows(index: faiss.IndexIVF, own: np.ndarray, codes: np.ndarray) -> None:
+    """Append n encoded rows to an index's lists, in their order, as `add` does."""
+    first, order = index.ntotal, np.argsort(own, kind="stable")
+    ends = np.cumsum(np.bincount(own, minlength=index.nlist))
+    for number, rows in enumerate(np.split(order, ends[:-1])):
+        if len(rows):
+            held = np.ascontiguousarray(codes[rows]), np.int64(first) + rows
+            pointers = faiss.swig_ptr(held[1]), faiss.swig_ptr(held[0])
+            index.invlists.add_entries(number, len(rows), *pointers)
+    index.ntotal = first + len(own)
+
+
+def _own_lists(vectors: np.ndarray, template: faiss.IndexIVF, *, device: str | None) -> np.ndarray:
+    if device is None:
+        own = template.quantizer.search(vectors, 1)[1]
+    else:
+        centroids = template.quantizer.reconstruct_n(0, template.nlist)
+        own = nearest(vectors, centroids, 1, device=device)[1]
+    return np.ascontiguousarray(own[:, 0])
 
 
 def contained(index: faiss.Index) -> faiss.Index:

@@ -16,10 +16,9 @@ def exact_search(
     queries: np.ndarray, chunks: Iterable[tuple[np.ndarray, np.ndarray]], k: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """(q, d) queries and chunks of ((n,) row numbers, (n, d) vectors) to the (q, k) best."""
-    scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
-    rows = np.full((len(queries), k), -1, dtype=np.int64)
+    best = nothing_found(len(queries), k)
     if not len(queries):
-        return scores, rows
+        return best
     for numbers, vectors in chunks:
         if not len(numbers):
             continue
@@ -28,12 +27,24 @@ def exact_search(
             near, at = nearest(queries, vectors, most, device=device)
         else:
             near, at = faiss.knn(queries, vectors, most, faiss.METRIC_INNER_PRODUCT)
-        every = np.concatenate([scores, near], axis=1)
-        every_row = np.concatenate([rows, numbers[at]], axis=1)
-        order = np.argsort(-every, axis=1, kind="stable")[:, :k]
-        scores = np.take_along_axis(every, order, axis=1)
-        rows = np.take_along_axis(every_row, order, axis=1)
-    return scores, rows
+        best = better_of(best, (near, numbers[at]), k)
+    return best
+
+
+def nothing_found(queries: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """(scores, rows), both (q, k), of a search that looked at nothing: -inf and -1."""
+    scores = np.full((queries, k), -np.inf, dtype=np.float32)
+    return scores, np.full((queries, k), -1, dtype=np.int64)
+
+
+def better_of(
+    best: tuple[np.ndarray, np.ndarray], later: tuple[np.ndarray, np.ndarray], k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The (q, k) best of what was found and of what was found in later rows; ties to the former."""
+    every = np.concatenate([best[0], later[0]], axis=1)
+    every_row = np.concatenate([best[1], later[1]], axis=1)
+    order = np.argsort(-every, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(every, order, axis=1), np.take_along_axis(every_row, order, axis=1)
 
 
 def chunks_of(vectors: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

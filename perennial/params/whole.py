@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from perennial.params.compute import Compute
 from perennial.params.gate import Evaluate, Gate, Report
 from perennial.params.index import Bridge, Index, Reindex
 from perennial.params.log import Judge, Snapshot, Source, Split, Validate
@@ -19,6 +20,7 @@ class Params(Section):
 
     source: Source
     split: Split
+    compute: Compute
     snapshot: Snapshot
     validate_: Validate = Field(alias="validate")  # `validate` is a method of pydantic's models
     judge: Judge

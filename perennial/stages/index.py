@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from perennial.compute.place import HERE, Compute
 from perennial.data.documents import indexed_texts
 from perennial.data.tables import read_table
 from perennial.index.build import build_index
 from perennial.index.health import index_health
 from perennial.model.digest import text_digest
 from perennial.model.encoder import Encoder, load_encoder
-from perennial.model.vectors import VectorCache
+from perennial.model.vectors import Encoding, VectorCache
 from perennial.params.index import Index as IndexParams
 from perennial.params.whole import Params
 from perennial.quality.spread import effective_rank, spread
+from perennial.stages.computing import computing
 from perennial.stages.shell import main, write_json
 from perennial.workspace import Workspace
 
@@ -39,14 +41,16 @@ class Indexed:
 def run(workspace: Workspace, params: Params) -> None:
     """Write artifacts/index: index/, references/, variance.csv and summary.json."""
     logged = read_table(workspace.log("requests"), columns=["query"])["query"]
-    indexed = index_catalogue(
-        read_table(workspace.table("catalogue")),
-        encoder=workspace.artifacts("train") / "encoder",
-        queries=logged.drop_duplicates().sort_values().tolist(),
-        to=workspace.artifacts("index"),
-        vectors=workspace.work("index") / "vectors",
-        section=params.index,
-    )
+    with computing(params.compute) as place:
+        indexed = index_catalogue(
+            read_table(workspace.table("catalogue")),
+            encoder=workspace.artifacts("train") / "encoder",
+            queries=logged.drop_duplicates().sort_values().tolist(),
+            to=workspace.artifacts("index"),
+            vectors=workspace.work("index") / "vectors",
+            section=params.index,
+            place=place,
+        )
     write_json(
         workspace.artifacts("index") / "summary.json",
         {
@@ -67,6 +71,7 @@ def index_catalogue(
     to: Path,
     vectors: Path,
     section: IndexParams,
+    place: Compute = HERE,
 ) -> Indexed:
     """Embed and index a whole catalogue into `to`/index, with `to`/references for later drift.
 
@@ -76,7 +81,8 @@ def index_catalogue(
     texts, doc_ids = indexed_texts(catalogue), catalogue["doc_id"].tolist()
     loaded = load_encoder(encoder, batch_size=section.batch_size)
     digests = [text_digest(text) for text in texts]
-    embedded = _embed(loaded, texts, digests, folder=vectors)
+    encode = place.encoding(loaded.digest, encoder, batch_size=section.batch_size)
+    embedded = _embed(loaded, texts, digests, folder=vectors, encode=encode)
     generator = np.random.default_rng(section.seed)
     asked = _sample(list(queries), section.reference_queries, generator)
     kept = _sample(list(range(len(embedded))), section.reference_vectors, generator)
@@ -102,6 +108,7 @@ def index_catalogue(
         probes=probes,
         seed=section.seed,
         texts=texts if section.lexical else None,
+        row_codes=place.row_codes(),
     )
     health = index_health(
         index, vectors=embedded, doc_ids=doc_ids, probes=probes, seed=section.seed
@@ -137,7 +144,12 @@ def index_catalogue(
 
 
 def _embed(
-    encoder: Encoder, texts: Sequence[str], digests: Sequence[str], *, folder: Path
+    encoder: Encoder,
+    texts: Sequence[str],
+    digests: Sequence[str],
+    *,
+    folder: Path,
+    encode: Encoding | None,
 ) -> np.ndarray:
     """(n, d) vectors of the texts; every few seconds a line says how many there are."""
     done, said = 0, time.monotonic()
@@ -152,7 +164,7 @@ def _embed(
     with VectorCache.open(
         folder, encoder_digest=encoder.digest, dimension=encoder.dimension, say=_tell
     ) as cache:
-        return cache.embed(encoder, texts, digests, progress=tell)
+        return cache.embed(encoder, texts, digests, encode=encode, progress=tell)
 
 
 def _tell(line: str) -> None:

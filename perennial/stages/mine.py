@@ -18,6 +18,7 @@ from perennial.data.twins import near_duplicates
 from perennial.errors import BadInput, Refused
 from perennial.index.index import Index
 from perennial.params.whole import Params
+from perennial.stages.computing import computing
 from perennial.stages.miner import Miner
 from perennial.stages.shell import main, write_json
 from perennial.stages.teacher import Teacher, embed_catalogue, open_teacher
@@ -36,19 +37,21 @@ def run(workspace: Workspace, params: Params) -> None:
     questions = questions_of(judged, documents=len(doc_ids), max_positives=section.max_positives)
     teacher = open_teacher(workspace, section.teacher, batch_size=params.index.batch_size)
     wanted = np.unique(judged["row"].to_numpy()[judged["label"] != "negative"])
-    miner = Miner(
-        section=section,
-        teacher=teacher,
-        doc_ids=doc_ids,
-        texts=texts,
-        asked=teacher.encoder.encode(questions.every),
-        documents=embed_catalogue(teacher, texts, workspace),
-        twins=near_duplicates(texts, wanted, min_resemblance=section.min_resemblance),
-        index=_champions_index(workspace, teacher) if section.search == "index" else None,
-    )
-    never = miner.never(questions)
-    triplets = miner.triplets(questions, never)
-    audit = _audit(triplets, miner, judged)
+    with computing(params.compute) as place:
+        miner = Miner(
+            section=section,
+            teacher=teacher,
+            doc_ids=doc_ids,
+            texts=texts,
+            asked=teacher.encoder.encode(questions.every),
+            documents=embed_catalogue(teacher, texts, workspace, place=place),
+            twins=near_duplicates(texts, wanted, min_resemblance=section.min_resemblance),
+            index=_champions_index(workspace, teacher) if section.search == "index" else None,
+            place=place,
+        )
+        never = miner.never(questions)
+        triplets = miner.triplets(questions, never)
+        audit = _audit(triplets, miner, judged)
     write_json(workspace.work("mine") / "audit.json", audit)
     if broken := breaches(audit):
         raise Refused(

@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from perennial.compute.place import Compute
 from perennial.data.mine import forbidden_pairs, make_triplets
 from perennial.data.negatives import Pairs, Search, dot_scores
 from perennial.data.questions import Questions
 from perennial.data.split import content_key
 from perennial.index.index import Index
 from perennial.params.mine import Mine
-from perennial.stages.mining import in_all, mine_by
+from perennial.stages.mining import in_all, is_narrow, mine_by
 from perennial.stages.teacher import Teacher
 
 
@@ -32,6 +33,7 @@ class Miner:
     documents: np.ndarray
     twins: tuple[np.ndarray, np.ndarray]
     index: Index | None
+    place: Compute
 
     def never(self, questions: Questions) -> Pairs:
         """What is no negative of a question: what anybody may have wanted, and its twins."""
@@ -74,7 +76,9 @@ class Miner:
     def search(self) -> Search:
         """Where neighbours are found: in all vectors, or in the champion's index."""
         if self.index is None:
-            return in_all(self.documents, self.section.precision)
+            precision = self.section.precision
+            elsewhere = self.place.neighbours(self.documents, is_narrow=is_narrow(precision))
+            return elsewhere or in_all(self.documents, precision)
         index, rows = self.index, pd.Index(self.doc_ids)
 
         def search(queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

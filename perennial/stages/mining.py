@@ -42,8 +42,13 @@ def mine_by(
     )
 
 
+def is_narrow(precision: str) -> bool:
+    """Whether who may be near is found by bfloat16, as params.mine and this CPU say."""
+    return precision == "bf16" or (precision == "auto" and is_quick())
+
+
 def in_all(vectors: np.ndarray, precision: str) -> Search:
     """A search among all (n, d) vectors, in the precision of params.mine."""
-    if precision == "bf16" or (precision == "auto" and is_quick()):
+    if is_narrow(precision):
         return lambda queries, k: narrow_search(queries, vectors, k)
     return lambda queries, k: exact_search(queries, chunks_of(vectors), k)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from perennial.compute.place import Compute
 from perennial.data.negatives import Score
 from perennial.errors import BadInput
 from perennial.index.known import known_vectors
@@ -25,6 +26,7 @@ class Teacher:
     is_champion: bool
     judge: Path | None
     batch_size: int
+    folder: Path  # the encoder's
 
     def score(self, queries: Sequence[str], documents: Sequence[str]) -> Score | None:
         """The cross-encoder's judgement of row numbers of them; None without one."""
@@ -44,12 +46,15 @@ def open_teacher(workspace: Workspace, name: str, *, batch_size: int) -> Teacher
             "cross-encoder, or snapshot/champion/encoder"
         )
     is_judge = is_cross_encoder(folder)
-    encoder = load_encoder(champion if is_judge else folder, batch_size=batch_size)
+    place = champion if is_judge else folder
+    encoder = load_encoder(place, batch_size=batch_size)
     is_champion = encoder.digest == directory_digest(champion)
-    return Teacher(encoder, is_champion, folder if is_judge else None, batch_size)
+    return Teacher(encoder, is_champion, folder if is_judge else None, batch_size, place)
 
 
-def embed_catalogue(teacher: Teacher, texts: Sequence[str], workspace: Workspace) -> np.ndarray:
+def embed_catalogue(
+    teacher: Teacher, texts: Sequence[str], workspace: Workspace, *, place: Compute
+) -> np.ndarray:
     """(n, d) vectors of the texts: the champion's out of its index, the others embedded.
 
     The index is part of the snapshot, so that the same workspace gives the same vectors; a cache
@@ -77,6 +82,9 @@ def embed_catalogue(teacher: Teacher, texts: Sequence[str], workspace: Workspace
                 teacher.encoder,
                 [texts[row] for row in missing],
                 [digests[row] for row in missing],
+                encode=place.encoding(
+                    teacher.encoder.digest, teacher.folder, batch_size=teacher.batch_size
+                ),
             )
     _tell(f"{int(known.sum()):,} of {len(texts):,} vectors come from the champion's index")
     return vectors

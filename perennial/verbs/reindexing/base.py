@@ -90,10 +90,15 @@ class Base:
         self.bring([quantizer.path])
         return read_template(self.index / quantizer.path, dimension=self.manifest.index_dimension)
 
+    @property
+    def encoder_folder(self) -> Path:
+        """Where `encoder` puts the release's encoder."""
+        return self.folder / "encoder"
+
     def encoder(self, *, batch_size: int) -> Encoder:
         """The release's encoder; raises EncoderMismatch where its files make another."""
         self._place(path for path in self._files if path.startswith("encoder/"))
-        encoder = load_encoder(self.folder / "encoder", batch_size=batch_size)
+        encoder = load_encoder(self.encoder_folder, batch_size=batch_size)
         if encoder.digest != self.manifest.encoder.digest:
             raise EncoderMismatch(
                 f"the files of {self.manifest.release_id} make encoder {encoder.digest}, its "

@@ -19,7 +19,7 @@ from perennial.index.fidelity import codes_similarity, least_similarity
 from perennial.index.health import index_health, needs_new_quantizer
 from perennial.index.index import Index
 from perennial.model.encoder import Encoder
-from perennial.model.vectors import VectorCache
+from perennial.model.vectors import Encoding, VectorCache
 from perennial.params.index import Index as IndexParams
 from perennial.params.index import Reindex as ReindexParams
 from perennial.quality.upkeep import RECALL
@@ -69,6 +69,7 @@ def check(
     whole: Path,
     encoder: Encoder,
     cache: VectorCache,
+    encode: Encoding | None,
     section: ReindexParams,
     index_section: IndexParams,
     progress: Callable[[int], None],
@@ -107,6 +108,7 @@ def check(
             encoder,
             read(),
             documents.text_digests.to_pylist(),
+            encode=encode,
             progress=progress,
         )
     )

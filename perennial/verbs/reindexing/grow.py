@@ -18,7 +18,7 @@ from perennial.index.description import write_description
 from perennial.index.increment import add_segment, write_tombstones
 from perennial.model.digest import text_digest
 from perennial.model.encoder import Encoder
-from perennial.model.vectors import VectorCache
+from perennial.model.vectors import Encoding, VectorCache
 from perennial.verbs.reindexing.base import Base
 
 Rows = list[dict[str, Any]]
@@ -41,6 +41,7 @@ def embed_changes(
     load: Callable[[], Encoder],
     read: Callable[[], list[str]],
     cache: VectorCache,
+    encode: Encoding | None,
     progress: Callable[[int], None],
 ) -> np.ndarray:
     """(m, d) vectors of changes.fresh, whose texts `read` gives; an unchanged text under another
@@ -60,7 +61,8 @@ def embed_changes(
     new = np.setdiff1d(np.arange(len(rows)), old[known])
     if len(new):
         texts, wanted = read(), [digests[i] for i in new]
-        out[new] = cache.embed(load(), [texts[i] for i in new], wanted, progress=progress)
+        chosen = [texts[i] for i in new]
+        out[new] = cache.embed(load(), chosen, wanted, encode=encode, progress=progress)
     return out
 
 

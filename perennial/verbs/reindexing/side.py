@@ -17,6 +17,7 @@ from perennial.quality.upkeep import judge_increment
 from perennial.release.caching.cache import ReleaseCache
 from perennial.release.channels.moves import read_kept
 from perennial.release.stores.store import Store
+from perennial.stages.computing import computing
 from perennial.verbs.reindexing.base import Base
 from perennial.verbs.reindexing.check import Checked, check
 from perennial.verbs.reindexing.grow import (
@@ -107,15 +108,27 @@ def continue_release(
     def read() -> list[str]:
         return read_changed(documents, look.changes.fresh)
 
-    with VectorCache.open(
-        vectors,
-        encoder_digest=base.manifest.encoder.digest,
-        dimension=base.manifest.encoder.dimension,
-        say=say,
-    ) as kept:
+    digest = base.manifest.encoder.digest
+    with (
+        computing(params.compute) as place,
+        VectorCache.open(
+            vectors,
+            encoder_digest=digest,
+            dimension=base.manifest.encoder.dimension,
+            say=say,
+        ) as kept,
+    ):
+        encode = place.encoding(digest, base.encoder_folder, batch_size=params.index.batch_size)
         with watch.phase("embed"):
             fresh: np.ndarray = embed_changes(
-                base, documents, look.changes, load=load, read=read, cache=kept, progress=count
+                base,
+                documents,
+                look.changes,
+                load=load,
+                read=read,
+                cache=kept,
+                encode=encode,
+                progress=count,
             )
         with watch.phase("build"):
             grown = write_increment(
@@ -147,6 +160,7 @@ def continue_release(
                 whole=folder / "whole",
                 encoder=load(),
                 cache=kept,
+                encode=encode,
                 section=section,
                 index_section=params.index,
                 progress=count,

@@ -1,0 +1,1 @@
+"""Where the heavy parts are computed: in this process, or by workers on many machines."""

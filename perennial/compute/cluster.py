@@ -1,0 +1,120 @@
+"""The only module that knows Ray: a cluster's actors as workers, one for each GPU, or else for so
+many CPUs.
+
+Machines share no folder: files go to the workers through Ray's object store and are checked there,
+results come back through it, and only the process that asked writes anything. Whoever may speak to
+a Ray cluster may run code on it; Ray's own token keeps others out, and keeps nothing secret on the
+way.
+"""
+
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from perennial.compute.crew import WorkerLost
+from perennial.compute.work import Work
+from perennial.compute.worker import Worker, versions
+from perennial.errors import BadInput
+
+_STORE_BYTES = 512 * 2**20  # of a cluster that is started here
+_NOBODY_SECONDS = 1.0
+
+
+class RayCluster:
+    """One kind of work's workers; `files` are what it needs of them, by name."""
+
+    def __init__(self, work: Work, files: Mapping[str, Path], *, cpus: int) -> None:
+        import ray
+
+        self._ray, self._work, self._cpus = ray, work, cpus
+        self._names = sorted(files)
+        self._contents = [ray.put(files[name].read_bytes()) for name in self._names]
+
+    def room(self) -> int:
+        """Its GPUs, or so many times the CPUs of a worker."""
+        has = self._ray.cluster_resources()
+        return int(has.get("GPU", 0)) or int(has.get("CPU", 0)) // self._cpus
+
+    def hire(self) -> tuple[Any, Any]:
+        """An actor that waits for a free place, and its word that it is ready."""
+        has_gpu = self._ray.cluster_resources().get("GPU", 0) >= 1
+        needs = {"num_gpus": 1} if has_gpu else {"num_cpus": self._cpus}
+        actor = self._ray.remote(max_restarts=0, max_task_retries=0, **needs)(Worker)
+        worker = actor.remote(self._work, self._names, *self._contents)
+        return worker, worker.ready.remote(versions())
+
+    def share(self, value: Any) -> Any:
+        """A part of many shards, kept in the object store for as long as what this gives lives."""
+        return self._ray.put(value)
+
+    def ask(self, worker: Any, given: Sequence[Any]) -> Any:
+        """A promise of the worker's answer to a shard's parts."""
+        return worker.do.remote(*given)
+
+    def wait(self, promises: Sequence[Any], *, seconds: float) -> Sequence[Any]:
+        """Promises that are kept or broken."""
+        if not promises:  # nobody is there, and nobody can come
+            time.sleep(min(seconds, _NOBODY_SECONDS))
+            return []
+        done, _ = self._ray.wait(promises, num_returns=1, timeout=seconds)
+        return list(done)
+
+    def result(self, promise: Any) -> Any:
+        """What was promised; raises WorkerLost, and what the work raised."""
+        from ray.exceptions import RayError, RayTaskError
+
+        try:
+            return self._ray.get(promise)
+        except RayTaskError as error:
+            raise (error.cause or error) from None
+        except RayError as error:
+            raise WorkerLost(" ".join(str(error).split())[:200]) from error
+
+    def dismiss(self, worker: Any) -> None:
+        """End a worker."""
+        self._ray.kill(worker)
+
+
+@contextmanager
+def joined(address: str | None) -> Iterator[None]:
+    """Be part of the cluster at an address, or of one that is started on this machine's loopback
+    for as long as the body runs; raises BadInput where there is neither it nor Ray."""
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as place:
+        here: dict[str, Any] = {}
+        if address is None:
+            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # it speaks on loopback alone
+            os.environ["RAY_AUTH_MODE"] = "token"
+            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+            here = {"_temp_dir": place, "object_store_memory": _STORE_BYTES}
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        try:
+            import ray
+        except ImportError as error:
+            raise BadInput(
+                f"compute.backend is ray, but Ray is not installed here ({error}); run "
+                "pip install 'perennial[ray]', or set it to local"
+            ) from error
+        try:
+            ray.init(
+                address=address or "local",
+                include_dashboard=None if address else False,
+                log_to_driver=False,
+                logging_level="error",
+                runtime_env={"py_modules": [str(Path(__file__).parents[1])]},  # this very code
+                **here,
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            said = " ".join(str(error).split())[:200]
+            raise BadInput(
+                f"RAY_ADDRESS is {address}, where no Ray cluster takes this process in ({said}); "
+                "start it with `ray start`, and run this on one of its machines"
+            ) from error
+        try:
+            yield
+        finally:
+            ray.shutdown()

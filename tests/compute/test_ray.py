@@ -1,0 +1,128 @@
+"""Shards on a real Ray cluster: what comes back is what one process makes, whatever dies."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ray_cluster import STORE_BYTES, RayMachines
+from ray_driver import CHUNK, TEXTS, texts
+from tiny_encoder import write_encoder
+
+from perennial.model.encoder import load_encoder
+from perennial.model.vectors import VectorCache
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+FILL = """
+import sys
+import numpy as np
+from perennial.compute.cluster import RayCluster, joined
+from perennial.compute.crew import Crew
+class Zeros:
+    def ready(self, folder):
+        return lambda count: np.zeros(count, dtype=np.uint8)
+with joined(sys.argv[1]):
+    crew = Crew(RayCluster(Zeros(), {}, cpus=1), ahead=1, patience_seconds=600)
+    print(sum(len(answer) for _, answer in crew.answers([(8_000_000,)] * 40)))
+    crew.leave()
+"""
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    return write_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="module")
+def alone(encoder):
+    """What this process makes of all texts at once."""
+    return load_encoder(encoder).encode(texts())
+
+
+@pytest.fixture(scope="module")
+def machines():
+    """Two machines of one CPU each: the first is the head."""
+    found = RayMachines(head_cpus=1)
+    try:
+        found.add(cpus=1)
+        yield found
+    finally:
+        found.close()
+
+
+def start(*arguments, environment=None):
+    tests = Path(__file__).parents[1]
+    path = os.pathsep.join([str(tests.parent), str(tests)])
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=(environment or os.environ) | {"PYTHONPATH": path},
+    )
+
+
+def ended(process):
+    said, problem = process.communicate(timeout=1000)
+    assert process.returncode == 0, problem
+    return said.split()
+
+
+def kept(encoder, vectors):
+    """How many vectors a cache holds."""
+    loaded = load_encoder(encoder)
+    about = {"encoder_digest": loaded.digest, "dimension": loaded.dimension}
+    with VectorCache.open(vectors, **about) as cache:
+        return len(cache)
+
+
+def driver(machines, encoder, place, *, seconds):
+    given = ("-m", "ray_driver", encoder, place / "vectors", place / "made.npy", seconds)
+    return start(*given, machines.address, environment=machines.environment)
+
+
+def test_a_driver_that_is_killed_goes_on_with_the_shards_that_it_lacks(
+    machines, encoder, alone, tmp_path
+):
+    first = driver(machines, encoder, tmp_path, seconds=0.3)
+    for _ in range(5):
+        assert first.stdout.readline() == f"{CHUNK}\n", first.communicate()
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    whole = kept(encoder, tmp_path / "vectors")
+    assert 5 * CHUNK <= whole < TEXTS and whole % CHUNK == 0, "whole shards only"
+    assert sum(map(int, ended(driver(machines, encoder, tmp_path, seconds=0)))) == TEXTS
+    np.testing.assert_array_equal(np.load(tmp_path / "made.npy"), alone)
+
+
+def test_four_times_what_the_object_store_holds_goes_through_it(machines):
+    said = ended(start("-c", FILL, machines.address, environment=machines.environment))
+    assert int(said[-1]) == 320_000_000 > 3 * STORE_BYTES
+
+
+def test_a_machine_that_is_killed_costs_no_shard_and_changes_no_byte(
+    machines, encoder, alone, tmp_path
+):
+    ours = driver(machines, encoder, tmp_path, seconds=0.3)
+    for _ in range(5):
+        assert ours.stdout.readline() == f"{CHUNK}\n", ours.communicate()
+    machines.kill(machines.started[1])
+    assert len(ended(ours)) == TEXTS // CHUNK - 5
+    np.testing.assert_array_equal(np.load(tmp_path / "made.npy"), alone)
+
+
+def test_without_an_address_it_starts_its_own_and_leaves_nothing_at_home(encoder, alone, tmp_path):
+    environment = os.environ | {"HOME": str(tmp_path)}
+    given = ("-m", "ray_driver", encoder, tmp_path / "vectors", tmp_path / "made.npy", 0)
+    ended(start(*given, environment=environment))
+    np.testing.assert_array_equal(np.load(tmp_path / "made.npy"), alone)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["made.npy", "vectors"]
+
+
+def test_an_address_where_nobody_is_is_one_sentence(encoder, tmp_path):
+    given = ("-m", "ray_driver", encoder, tmp_path / "vectors", tmp_path / "made.npy", 0)
+    problem = start(*given, "127.0.0.1:1").communicate(timeout=1000)[1]
+    assert "BadInput: RAY_ADDRESS is 127.0.0.1:1, where no Ray cluster" in problem
