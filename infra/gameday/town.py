@@ -96,7 +96,7 @@ class Town:
         return subprocess.run(
             [sys.executable, "-m", *arguments],
             cwd=cwd,
-            env={**self.environment, **more},
+            env={**self.environment, "PYTHONPATH": str(CHECKOUT), **more},
             capture_output=True,
             text=True,
             check=False,
