@@ -16,9 +16,10 @@ KEYS = {
     "requests": "request_id",
     "impressions": "request_id",
     "events": "event_id",
-    "judgements": "query",
+    "judgements": "doc_id",
     "triplets": "query",
 }
+TEXTS = ("query", "title", "text")
 
 
 def summary(findings: Findings) -> dict[str, Any]:
@@ -89,15 +90,21 @@ def cell(value: Any) -> Any:
 
 
 def _example(outcome: Outcome) -> str:
-    """The first sample row's key and the columns that the promise is about."""
+    """The first sample row's key and the columns that the promise is about, of texts their length.
+
+    The sentence goes where `forget` does not reach, to a tracker and to who is notified; what a
+    person wrote stays in the page.
+    """
     if not outcome.sample:
         return ""
     row = outcome.sample[0]
     names = [name for name in dict.fromkeys([KEYS[outcome.table], *outcome.about]) if name in row]
-    return f" (first {', '.join(f'{name} {_short(row[name])}' for name in names)})"
+    return f" (first {', '.join(f'{name} {_told(name, row[name])}' for name in names)})"
 
 
-def _short(value: Any) -> str:
+def _told(name: str, value: Any) -> str:
+    if name in TEXTS and isinstance(value, str):
+        return f"of {len(value):,} characters"
     if isinstance(value, datetime):
         return value.isoformat()
     text = repr(value)

@@ -166,6 +166,23 @@ def test_each_broken_row_breaks_one_promise_which_names_it(table, number, world,
         said = sentence(outcome)
         assert said.startswith(f"{table}: {outcome.must}") and said.endswith(f"; {outcome.do}.")
         assert "\n" not in said and len(said) < 400
+        texts = [outcome.sample[0].get(name) for name in ("query", "title", "text")]
+        assert not [text for text in texts if text and len(text) > 3 and text[:20] in said], said
+
+
+def test_a_sentence_names_the_row_and_not_what_a_person_wrote_in_it(world, outcomes_of):
+    from expectations.summary import sentence
+
+    secret = "anna.arendt@example.com cannot sleep " * 100
+    for table, row in (("requests", 9), ("judgements", 3)):
+        put(world, table, row, "query", secret)
+    said = [sentence(each) for each in outcomes_of(world) if each.kept is False]
+    request = world.arrow("requests").column("request_id")[9].as_py()
+    document = world.arrow("judgements").column("doc_id")[3].as_py()
+    length = f"query of {len(secret):,} characters)"
+    assert any(f"(first request_id {request!r}, {length}" in each for each in said), said
+    assert any(f"(first doc_id {document!r}, {length}" in each for each in said), said
+    assert "anna" not in "".join(said)
 
 
 def test_a_null_is_caught_in_every_column_that_may_not_have_one(world, outcomes_of):
