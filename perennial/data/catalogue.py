@@ -92,13 +92,18 @@ def _batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         there = set(file.schema_arrow.names)
         for field in CATALOGUE:
             if field.name not in there and not field.nullable:
-                raise TableInvalid(
-                    f"{path} lacks the column {field.name}; add it, or map another name to it "
-                    "under source.columns.catalogue in params.yaml and import again"
-                )
+                raise lacks_column(path, field.name)
         read = [name for name in columns if name in there]
         for batch in file.iter_batches(batch_size=_ROWS, columns=read):
             yield pa.record_batch({name: _column(batch, name, path) for name in columns})
+
+
+def lacks_column(path: Path, name: str) -> TableInvalid:
+    """What to say of a catalogue without a column that may not be null."""
+    return TableInvalid(
+        f"{path} lacks the column {name}; add it, or map another name to it under "
+        "source.columns.catalogue in params.yaml and import again"
+    )
 
 
 @contextmanager

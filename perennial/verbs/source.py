@@ -9,7 +9,8 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from perennial.data.schema import LOG_TABLES, TABLES
+from perennial.data.catalogue import lacks_column
+from perennial.data.schema import CATALOGUE, LOG_TABLES, TABLES
 from perennial.data.sources.apidocs import read_apidocs
 from perennial.data.sources.beir import read_beir
 from perennial.data.sources.days import newest, part_files
@@ -135,7 +136,8 @@ def last_request(source: Path) -> datetime | None:
 
 
 def read_catalogue(source: Path) -> pd.DataFrame:
-    """The documents; raises BadInput where nothing was imported yet, or nothing but the header."""
+    """The documents; raises BadInput where nothing was imported yet, or nothing but the header, and
+    TableInvalid where a column lacks that may not be null."""
     settle(source)
     path = source / "catalogue.parquet"
     if not path.exists():
@@ -146,6 +148,12 @@ def read_catalogue(source: Path) -> pd.DataFrame:
             f"the catalogue is empty: {path} has no row; export its documents and run "
             "`perennial import` again"
         )
+    for field in CATALOGUE:
+        if field.name in catalogue.columns:
+            continue
+        if not field.nullable:
+            raise lacks_column(path, field.name)
+        catalogue[field.name] = None
     return catalogue
 
 

@@ -46,6 +46,27 @@ def test_the_first_champion_finds_documents_that_no_click_taught_it(run, sourced
     assert (code, json.loads(out)["hits"][0]["doc_id"]) == (0, catalogue["doc_id"][7])
 
 
+def without(home, column):
+    """A catalogue that somebody wrote by hand, and left a column out."""
+    path = home / "source" / "catalogue.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns([column]), path)
+
+
+def test_a_catalogue_without_slices_is_one_of_documents_without_a_slice(run, sourced):
+    without(sourced, "slice")
+    code, out, err = run("bootstrap")
+    assert (code, err) == (0, "") and "150 documents" in out
+
+
+def test_a_catalogue_without_titles_is_refused_in_a_sentence(run, sourced):
+    without(sourced, "title")
+    code, _, err = run("bootstrap")
+    assert code == 2
+    assert "catalogue.parquet lacks the column title; add it, or map" in err
+    assert "Traceback" not in err
+
+
 def test_the_same_catalogue_makes_the_same_encoder(run, sourced, company, tmp_path):
     run("bootstrap")
     ours = champion(sourced, tmp_path)
