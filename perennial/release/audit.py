@@ -103,6 +103,15 @@ def _keep(store: Store, name: str, deed: Deed, key: bytes | None) -> Deed:
     return deed
 
 
+@dataclass(frozen=True)
+class Records:
+    """Every deed, the oldest first, and why, with a key, it is not to be believed; and the records
+    that cannot be read, each with why."""
+
+    deeds: list[tuple[Deed, IntegrityError | None]]
+    malformed: list[IntegrityError]
+
+
 def read_deeds(store: Store, *, key: bytes | None) -> list[Deed]:
     """Every record, the oldest first; raises IntegrityError, with a key also for a wrong one."""
     found = doubted_deeds(store, key=key)
@@ -115,14 +124,26 @@ def read_deeds(store: Store, *, key: bytes | None) -> list[Deed]:
 def doubted_deeds(store: Store, *, key: bytes | None) -> list[tuple[Deed, IntegrityError | None]]:
     """Every record, the oldest first, and why, with a key, it is not to be believed; raises
     IntegrityError where one cannot be read."""
-    found = list[tuple[Deed, IntegrityError | None]]()
+    found = read_records(store, key=key)
+    if found.malformed:
+        raise found.malformed[0]
+    return found.deeds
+
+
+def read_records(store: Store, *, key: bytes | None) -> Records:
+    """What can be read of the audit log, and what cannot."""
+    found, malformed = list[tuple[Deed, IntegrityError | None]](), list[IntegrityError]()
     for name in store.record_names():
         data = store.read_record(name) if name.startswith(AUDIT) else None
         if data is None:
             continue
-        deed = parse_strictly(data, _ADAPTER, what=f"the audit record {name}")
+        try:
+            deed = parse_strictly(data, _ADAPTER, what=f"the audit record {name}")
+        except IntegrityError as error:
+            malformed.append(error)
+            continue
         found.append((deed, None if key is None else _doubt(deed, key, name)))
-    return sorted(found, key=lambda each: (each[0].at, each[0].write_id))
+    return Records(sorted(found, key=lambda each: (each[0].at, each[0].write_id)), malformed)
 
 
 def _doubt(deed: Deed, key: bytes, name: str) -> IntegrityError | None:

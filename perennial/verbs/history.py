@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from perennial.errors import IntegrityError
-from perennial.release.audit import MOVED, Deed, doubted_deeds, moved
+from perennial.release.audit import MOVED, Deed, moved, read_records
 from perennial.release.channels.history import REINDEX
 from perennial.release.channels.moves import read_checked_channel
 from perennial.release.stores.open import open_store
@@ -31,34 +32,58 @@ def register_history(app: typer.Typer, *, key: Callable[[], bytes | None]) -> No
     ) -> None:
         """Show who did what and why, in all channels and what was forgotten, the oldest first."""
         store = open_store(Places.from_environment().store)
-        rows = deeds(store, key=key(), reindexes=reindexes)
+        told = history_of(store, key=key(), reindexes=reindexes)
+        rows, malformed = told.deeds, [str(error) for error in told.malformed]
         if as_json:
-            print(json.dumps({"format_version": 1, "deeds": rows}, indent=2, sort_keys=True))
+            shown = {"format_version": 1, "deeds": rows, "malformed": malformed}
+            print(json.dumps(shown, indent=2, sort_keys=True))
         else:
             _show(rows, Console())
+        said = []
+        if malformed:
+            said.append(
+                f"{len(malformed)} of {len(rows) + len(malformed)} records cannot be read, and are "
+                f"not shown: {'; '.join(malformed)}"
+            )
         if doubted := sum(each["doubt"] is not None for each in rows):
-            raise IntegrityError(
+            said.append(
                 f"{doubted} of {len(rows)} records are not signed by PERENNIAL_SIGNING_KEY, and "
                 "are marked; those from before it was set never will be, of others find out who "
                 "wrote them"
             )
+        if said:
+            raise IntegrityError("; ".join(said))
 
 
-def deeds(store: Store, *, key: bytes | None, reindexes: bool) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class History:
+    """The deeds, and what cannot be read of them."""
+
+    deeds: list[dict[str, Any]]
+    malformed: list[IntegrityError]
+
+
+def history_of(store: Store, *, key: bytes | None, reindexes: bool) -> History:
     """Every deed, the oldest first: of the audit log, and of the history that each channel has."""
+    records = read_records(store, key=key)
+    malformed = list(records.malformed)
     kept = [
         _row(deed.at, deed.who, deed.what, deed.why, deed.about)
         | {"doubt": _mark(deed) if doubt is not None else None}
-        for deed, doubt in doubted_deeds(store, key=key)
+        for deed, doubt in records.deeds
     ]
     for name in store.channel_names():
-        channel = read_checked_channel(store, name, key=key)
+        try:
+            channel = read_checked_channel(store, name, key=key)
+        except IntegrityError as error:
+            malformed.append(error)
+            continue
         for move in () if channel is None else channel.history:
             about = moved(name, move)
             row = _row(move.at, move.who, MOVED, move.why, about)
             if (reindexes or move.who != REINDEX) and row not in kept:
                 kept.append(row)
-    return sorted(kept, key=lambda each: str(each["at"]))
+    return History(sorted(kept, key=lambda each: str(each["at"])), malformed)
 
 
 def _row(at: str, who: str, what: str, why: str, about: dict[str, Any]) -> dict[str, Any]:

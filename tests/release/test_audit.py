@@ -12,7 +12,7 @@ from perennial.release.channels.channel import Channel
 from perennial.release.channels.history import REINDEX
 from perennial.release.channels.transitions import Signed, promoted, resumed, rolled_back
 from perennial.release.manifests.canonical import utc_text
-from perennial.verbs.history import deeds
+from perennial.verbs.history import history_of
 
 ENCODER = "sha256:" + "1" * 64
 KEY = b"a key"
@@ -49,13 +49,13 @@ def fill(store, *, key=None, moves=240):
 def test_what_people_did_outlasts_the_history_of_the_channel(store):
     channel: Channel = fill(store)
     assert {move.who for move in channel.history} == {REINDEX}
-    found = deeds(store, key=None, reindexes=False)
+    found = history_of(store, key=None, reindexes=False).deeds
     assert [(each["who"], each["why"]) for each in found] == [
         ("anna", "rollback: worse"),
         ("bela", "resumed: mended"),
     ]
     assert found[0]["about"]["to"] == release(3)
-    assert len(deeds(store, key=None, reindexes=True)) == 2 + len(channel.history)
+    assert len(history_of(store, key=None, reindexes=True).deeds) == 2 + len(channel.history)
 
 
 def test_two_who_move_a_channel_at_once_keep_what_it_lets_go_of_once(store):
@@ -65,7 +65,7 @@ def test_two_who_move_a_channel_at_once_keep_what_it_lets_go_of_once(store):
     with pytest.raises(Conflict):
         swap_channel(store, seen, replace(forgetful, write_id="2" * 32).signed(None), key=None)
     assert [each.who for each in read_deeds(store, key=None)] == ["anna", "bela"]
-    assert len(deeds(store, key=None, reindexes=False)) == 2
+    assert len(history_of(store, key=None, reindexes=False).deeds) == 2
 
 
 def test_a_record_of_another_key_is_refused(store):
@@ -80,5 +80,5 @@ def test_a_record_of_another_key_is_refused(store):
     with pytest.raises(IntegrityError, match="not signed"):
         read_deeds(store, key=KEY)
     write_deed(store, **deed, key=b"another")
-    shown = [each["doubt"] for each in deeds(store, key=KEY, reindexes=False)]
+    shown = [each["doubt"] for each in history_of(store, key=KEY, reindexes=False).deeds]
     assert sorted(shown, key=str) == [None, "not signed", "wrongly signed"]
