@@ -13,8 +13,8 @@ from perennial.report.watch_view import Course, SignalRow, WatchView
 
 _CONSEQUENCES = {
     "none": ("Nothing to do", "people search as they did", "good"),
-    "reindex": ("Reindex", "the documents changed", "open"),
-    "retrain": ("Retrain", "the queries or the clicks changed", "open"),
+    "reindex": ("Reindex", "the documents changed, and the index lacks some", "open"),
+    "retrain": ("Retrain", "what people ask or click, or what they search in, changed", "open"),
     "page": ("Page", "something is broken: a person must look", "bad"),
 }
 _SURE = 12.0  # powers of ten, beyond which a p-value is only drawn as very small
