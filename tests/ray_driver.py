@@ -1,8 +1,10 @@
 """A process that has texts embedded by a Ray cluster, and is killed by a test:
-python -m ray_driver ENCODER VECTORS OUT SECONDS [ADDRESS], one line for each chunk that it has."""
+python -m ray_driver ENCODER VECTORS OUT SECONDS [ADDRESS], a line for each chunk that it has, and
+at the end how many shards it asked for."""
 
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +35,21 @@ def embed(encoder: Path, vectors: Path, *, seconds: float, address: str | None) 
     with place as ray, VectorCache.open(vectors, **about) as cache:
         digests = [text_digest(text) for text in texts()]
         encode = ray.encoding(loaded.digest, encoder, batch_size=8)
-        return cache.embed(loaded, texts(), digests, encode=encode, progress=told)
+        asked = 0
+
+        def counted(shards: Iterable[list[str]]) -> Iterator[tuple[int, np.ndarray]]:
+            def each() -> Iterator[list[str]]:
+                nonlocal asked
+                for shard in shards:
+                    asked += 1
+                    yield shard
+
+            assert encode is not None
+            yield from encode(each())
+
+        made = cache.embed(loaded, texts(), digests, encode=counted, progress=told)
+        print(f"asked for {asked}", flush=True)
+        return made
 
 
 if __name__ == "__main__":

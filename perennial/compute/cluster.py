@@ -9,6 +9,7 @@ way.
 
 import os
 import secrets
+import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from perennial.compute.worker import Worker, versions
 from perennial.errors import BadInput
 
 _STORE_BYTES = 512 * 2**20  # of a cluster that is started here
-_NOBODY_SECONDS = 1.0
+_NOBODY_SECONDS, _KNOCK_SECONDS = 1.0, 30.0
 
 
 class RayCluster:
@@ -100,6 +101,7 @@ def joined(address: str | None) -> Iterator[None]:
                 "pip install 'perennial[ray]', or set it to local"
             ) from error
         try:
+            _knock(address)
             ray.init(
                 address=address or "local",
                 include_dashboard=None if address else False,
@@ -108,13 +110,22 @@ def joined(address: str | None) -> Iterator[None]:
                 runtime_env={"py_modules": [str(Path(__file__).parents[1])]},  # this very code
                 **here,
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             said = " ".join(str(error).split())[:200]
             raise BadInput(
                 f"RAY_ADDRESS is {address}, where no Ray cluster takes this process in ({said}); "
                 "start it with `ray start`, and run this on one of its machines"
+                if address
+                else f"Ray cannot start on this machine ({said}); set compute.backend to local"
             ) from error
         try:
             yield
         finally:
             ray.shutdown()
+
+
+def _knock(address: str | None) -> None:
+    """Raises OSError where nobody listens: Ray itself would ask for minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if host and port.isdecimal() and "/" not in host:
+        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
