@@ -23,6 +23,7 @@ from perennial.verbs.keeping import register_keeping
 from perennial.verbs.moving import register_moving
 from perennial.verbs.rolling.command import register_rolling
 from perennial.verbs.serve import register_serve
+from perennial.verbs.weighing.command import register_pareto
 from perennial.workspace import Places, runtime, signing_key, user
 
 app = typer.Typer(
@@ -116,6 +117,7 @@ register_rolling(app, key=signing_key, who=user)
 register_bridge(app, key=signing_key, who=user)
 register_serve(app, key=signing_key)
 register_export(app, key=signing_key, who=user)
+register_pareto(app, key=signing_key)
 
 
 if __name__ == "__main__":

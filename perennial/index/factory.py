@@ -108,8 +108,7 @@ def choose(*, rows: int, dimension: int, memory_mb: int, recall_target: float) -
     IVF1024,SQ8 1.0, HNSW32 0.7; IVF1024,PQ48 0.25 at its best recall of 0.54.
     """
     budget = memory_mb * 2**20
-    lists = 2 ** round(math.log2(max(2 * math.sqrt(rows), 16)))
-    lists = min(lists, max(rows // ROWS_PER_CENTROID, 1))
+    lists = usual_lists(rows)
     flat = Factory("Flat")
     size = rows * flat.bytes_per_row(dimension)
     if size <= min(32 * 2**20, budget) or (recall_target >= 1 and size <= budget):
@@ -133,3 +132,9 @@ def choose(*, rows: int, dimension: int, memory_mb: int, recall_target: float) -
         f"{rows} vectors of {dimension} dimensions need {least} MB even as {candidates[-1].name}, "
         f"but index.memory_mb is {memory_mb}; raise it"
     )
+
+
+def usual_lists(rows: int) -> int:
+    """The lists of an IVF of so many rows: about twice their root, none of them ill-fed."""
+    lists: int = 2 ** round(math.log2(max(2 * math.sqrt(rows), 16)))
+    return min(lists, max(rows // ROWS_PER_CENTROID, 1))

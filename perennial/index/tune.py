@@ -50,12 +50,23 @@ def tune(
 def true_recall(
     rows: np.ndarray, *, vectors: np.ndarray, probes: np.ndarray, bound: np.ndarray
 ) -> float:
-    """Share of (q, k) rows that are as near as the true kth neighbour, by their own vectors.
+    """Share of (q, k) rows that are as near as the true kth neighbour, by their own vectors."""
+    return float(_as_near(rows, vectors, probes, bound).mean())
 
-    Compared by score, not by id: documents with equal vectors may stand in any order.
-    """
+
+def true_recalls(
+    rows: np.ndarray, *, vectors: np.ndarray, probes: np.ndarray, bound: np.ndarray
+) -> np.ndarray:
+    """(q,) the same, query by query."""
+    return np.asarray(_as_near(rows, vectors, probes, bound).mean(axis=1))
+
+
+def _as_near(
+    rows: np.ndarray, vectors: np.ndarray, probes: np.ndarray, bound: np.ndarray
+) -> np.ndarray:
+    """(q, k) bool. By score, not by id: documents with equal vectors may stand in any order."""
     near = np.einsum("qkd,qd->qk", vectors[np.maximum(rows, 0)], probes)
-    return float(((near >= bound[:, None] - _NEARLY) & (rows >= 0)).mean())
+    return np.asarray((near >= bound[:, None] - _NEARLY) & (rows >= 0))
 
 
 def _least_lists(

@@ -1,0 +1,1 @@
+"""Indexes of the vectors that serve, weighed against each other: `perennial pareto`."""
