@@ -15,13 +15,13 @@ import pyarrow.parquet as pq
 from perennial.data.pairs import teachable_pairs
 from perennial.data.split import is_held_out
 from perennial.data.tables import read_table
-from perennial.errors import PerennialError, TableInvalid
+from perennial.errors import BadInput, PerennialError, TableInvalid
 from perennial.model.curriculum import Lesson
-from perennial.model.digest import directory_digest
+from perennial.model.digest import directory_digest, file_digest
 from perennial.model.examples import pairs
 from perennial.model.history import Trained
 from perennial.model.remining import Remining
-from perennial.model.team import join_team, leave_team
+from perennial.model.team import Team, join_team, leave_team
 from perennial.model.train import fine_tune, pick_device
 from perennial.model.trainable import Trainable
 from perennial.params.reading import load_params
@@ -117,6 +117,7 @@ def teach(workspace: Workspace, params: Params) -> Taught:
         should_stop = stack.enter_context(stop_signals())
         team = join_team(device)
         stack.callback(leave_team)
+        _refuse_unlike(team, own)
         progress = work / "progress.jsonl" if team.is_first else Path(os.devnull)
         stream = stack.enter_context(progress.open("w", encoding="utf-8"))
         trained = fine_tune(
@@ -149,6 +150,18 @@ def teach(workspace: Workspace, params: Params) -> Taught:
             report=reporter(stream, is_heard=team.is_first),
         )
     return Taught(model, trained, len(triplets), int(held.sum()), own)
+
+
+def _refuse_unlike(team: Team, own: Path) -> None:
+    """Raises BadInput where processes have other inputs, or another checkpoint: each would go on
+    from a place of its own, and no message between them would show it."""
+    checkpoint = own / "checkpoint.safetensors"
+    digest = file_digest(checkpoint) if checkpoint.exists() else "none"
+    if not team.agrees(f"{own.name} {digest}"):
+        raise BadInput(
+            f"the processes of this training do not have the same inputs and checkpoint in {own}; "
+            "give all machines one shared folder as the workspace, and the same versions"
+        )
 
 
 def _refuse_leak(queries: list[str], leaked: np.ndarray) -> None:
