@@ -91,8 +91,13 @@ class Places:
 
 
 def signing_key() -> bytes | None:
-    """PERENNIAL_SIGNING_KEY in bytes; None, and no signature is asked for, where it is not set."""
-    return os.environ.get("PERENNIAL_SIGNING_KEY", "").encode() or None
+    """PERENNIAL_SIGNING_KEY in bytes; None, and no signature is asked for, where it is not set.
+
+    Of several, separated by commas, the first signs, and what any of them signed is believed: so
+    keys are rotated.
+    """
+    keys = os.environ.get("PERENNIAL_SIGNING_KEY", "").split(",")
+    return ",".join(key.strip() for key in keys if key.strip()).encode() or None
 
 
 def session_key() -> bytes | None:

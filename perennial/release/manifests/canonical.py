@@ -63,8 +63,9 @@ def parse_utc(text: str) -> datetime:
 
 
 def sign(payload: bytes, key: bytes) -> str:
-    """`hmac-sha256:<hex>` of the payload under the key (RFC 2104)."""
-    return "hmac-sha256:" + hmac.new(key, payload, hashlib.sha256).hexdigest()
+    """`hmac-sha256:<hex>` of the payload (RFC 2104) under the key, of several with commas between
+    them under the first."""
+    return _signed(payload, _keys(key)[0])
 
 
 def checksum(payload: bytes) -> str:
@@ -73,16 +74,26 @@ def checksum(payload: bytes) -> str:
 
 
 def check_signature(payload: bytes, signature: str | None, key: bytes, *, what: str) -> None:
-    """Raise IntegrityError unless `signature` is the key's own over the payload."""
+    """Raise IntegrityError unless `signature` is the key's own over the payload, or any one's of
+    several."""
     if signature is None or signature.startswith(CHECKSUM):
         raise IntegrityError(
             f"{what} is not signed, but PERENNIAL_SIGNING_KEY is set; publish it again with the key"
         )
-    if not hmac.compare_digest(signature.encode(), sign(payload, key).encode()):
+    signed = [_signed(payload, each).encode() for each in _keys(key)]
+    if not any(hmac.compare_digest(signature.encode(), each) for each in signed):
         raise IntegrityError(
             f"{what} carries the signature of another key or was altered; do not serve it, "
             "and find out who wrote it"
         )
+
+
+def _signed(payload: bytes, key: bytes) -> str:
+    return "hmac-sha256:" + hmac.new(key, payload, hashlib.sha256).hexdigest()
+
+
+def _keys(key: bytes) -> list[bytes]:
+    return [each for each in key.split(b",") if each] or [key]
 
 
 def _refuse_constant(name: str) -> None:
