@@ -25,6 +25,7 @@ OUT = Path("bench")
 DAYS, HOLIDAYS = 90, (10, 31, 46, 47, 74)  # Thursdays, Wednesdays and so on, as they fall
 WITHIN, RUNS, MOST_FALSE, LEAST_FOUND = 2, 10, 3, 9
 PARTS = 30
+SLOW_DAYS = 30
 HOW: tuple[Broken, ...] = ("no events", "no requests", "no words")
 
 
@@ -66,6 +67,15 @@ def measure(pool: ProcessPoolExecutor, *, days: int, seed: int) -> list[Row]:
             row(f"{_TITLES[kind]}: found, and named {right}", float(in_time), f"of {RUNS} runs",
                 against=f"within {WITHIN} windows", at_least=LEAST_FOUND)
         )  # fmt: skip
+    days = list(pool.map(partial(_slow, seed), range(RUNS)))
+    found = [day for day in days if day is not None]
+    rows.append(
+        row("1 % of queries more each day from a new topic: found, and named retrain",
+            float(len(found)), f"of {RUNS} runs", against=f"within {SLOW_DAYS} days",
+            at_least=LEAST_FOUND)
+    )  # fmt: skip
+    if found:
+        rows.append(row("the same: median day", float(np.median(found)), "days"))
     return rows
 
 
@@ -124,6 +134,23 @@ def _planted(kind: str, seed: int, number: int) -> list[str]:
         if said[-1] != "none":
             break
     return said
+
+
+def _slow(seed: int, number: int) -> int | None:
+    """The first day of a topic that grows on which a look said retrain; None where none did, or
+    said something else before."""
+    own, topic = seed + 2000 + number, NEW[number % len(NEW)]
+    since = BEFORE + 24
+    people = town(
+        _books(), days=SLOW_DAYS + 2, seed=own, topic=topic, topic_from=since, topic_share=0.0,
+        topic_growth=0.01,
+    )  # fmt: skip
+    kept = kept_of(_books(), people, seed=own)
+    for day in range(1, SLOW_DAYS + 1):
+        said = look_at(_books(), people, kept, _params().watch, end=since + 24 * day).decision
+        if said.outcome != "none":
+            return day if said.outcome == "retrain" else None
+    return None
 
 
 def _is_odd(hour: int) -> bool:

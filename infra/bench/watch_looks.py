@@ -31,10 +31,10 @@ def kept_of(books: Library, people: Town, *, seed: int) -> Kept:
     """What the champion keeps: queries of the weeks before, documents of the known packages."""
     generator = np.random.default_rng(seed)
     early = np.flatnonzero(people.hours < FIRST + BEFORE)
-    texts = people.texts[generator.choice(early, 500, replace=False)]
+    texts = people.texts[generator.choice(early, 500, replace=False)]  # as often as they are asked
     documents = np.concatenate([books.documents[name] for name in books.known])
     kept = documents[generator.choice(len(documents), 1000, replace=False)]
-    return Kept(texts, kept)
+    return Kept(texts, texts, kept)
 
 
 def look_at(
@@ -97,7 +97,9 @@ def _traffic(books: Library, people: Town, section: Watch, *, end: int) -> Traff
             people.slices[rows],
             books.words,
             books.scripts,
+            lambda chosen: books.languages[chosen],
             lambda chosen: books.vectors[chosen],
+            np.ones(rows.stop - rows.start, dtype=bool),
         ),
         requests=every,
         firsts=every,

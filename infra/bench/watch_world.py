@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from perennial.data.documents import indexed_texts
+from perennial.data.languages import language_of
 from perennial.data.sources.apidocs import read_apidocs
 from perennial.model.encoder import load_encoder
 from perennial.params.whole import Params
@@ -36,6 +37,7 @@ class Library:
 
     words: Words
     scripts: np.ndarray
+    languages: np.ndarray
     vectors: np.ndarray
     queries: dict[str, np.ndarray]
     documents: dict[str, np.ndarray]  # (n, d) vectors
@@ -83,6 +85,7 @@ def library(params: Params, place: Path) -> Library:
     return Library(
         words=Words(texts),
         scripts=np.array([script_of(text) for text in texts], dtype=object),
+        languages=np.array([language_of(text) for text in texts], dtype=object),
         vectors=encoder.encode(texts),
         queries={name: np.flatnonzero(slices == name) for name in np.unique(slices)},
         documents={
@@ -101,9 +104,11 @@ def town(
     topic: str | None = None,
     topic_from: int | None = None,
     topic_share: float = 0.2,
+    topic_growth: float = 0.0,
 ) -> Town:
     """`days` after the four weeks before; on `holidays` (days from the first) people do as on a
-    Sunday. From the hour `topic_from` on a share of the queries is of `topic`."""
+    Sunday. From the hour `topic_from` on a share of the queries is of `topic`, and each day so much
+    more."""
     generator = np.random.default_rng(seed)
     names, total = books.known, BEFORE // DAY + days
     away = {BEFORE // DAY + day for day in holidays}
@@ -123,7 +128,8 @@ def town(
         package = generator.choice(len(names), len(hours), p=mix)
         slices = np.array(names, dtype=object)[package]
         if topic is not None and topic_from is not None:
-            slices[(hours >= topic_from) & (generator.random(len(hours)) < topic_share)] = topic
+            share = topic_share + topic_growth * np.maximum(hours - topic_from, 0) / DAY
+            slices[(hours >= topic_from) & (generator.random(len(hours)) < share)] = topic
         texts = np.empty(len(hours), dtype=np.int64)
         for name in np.unique(slices):
             here = slices == name

@@ -4,7 +4,6 @@ Of each session its first request counts, so that one person is one observation.
 succeeded if something was converted, or clicked and not left again at once.
 """
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from perennial.data.scratch import own_folder
 from perennial.data.sources.days import between, part_files
 from perennial.data.sources.parquet import read_of
 
@@ -37,7 +37,7 @@ _NOTHING = {
 @dataclass(frozen=True)
 class Live:
     """`counts`: hour, slice, requests, sessions and a column per flag; `queries`: hour, slice,
-    query. Hours are since 1970, UTC; slices may be null."""
+    query, and how many sessions began with it. Hours are since 1970, UTC; slices may be null."""
 
     counts: pa.Table
     queries: pa.Table
@@ -89,13 +89,13 @@ def read_live(
 
 @contextmanager
 def opened(spill: Path, *, memory_mb: int) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that works beyond `memory_mb` in a folder below `spill`, which is removed."""
+    """A connection that works beyond `memory_mb` in a folder below `spill`, which is removed, and
+    so are those of processes that were killed."""
     spill.mkdir(parents=True, exist_ok=True)
-    # mkdtemp's mode is 0700: what spills are people's own words.
     with (
-        tempfile.TemporaryDirectory(prefix="log-", dir=spill) as folder,
+        own_folder(spill, prefix="log-") as folder,
         duckdb.connect(
-            config={"memory_limit": f"{memory_mb}MB", "temp_directory": folder}
+            config={"memory_limit": f"{memory_mb}MB", "temp_directory": str(folder)}
         ) as connection,
     ):
         connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
@@ -147,7 +147,8 @@ select hour, slice, count(*)::bigint as requests, count_if(is_first)::bigint as 
 from told group by hour, slice order by hour, slice
 """  # noqa: S608
 _QUERIES = """
-select hour, slice, coalesce(query, '') as query from told where is_first
+select hour, slice, coalesce(query, '') as query, count(*) over (partition by query) as sessions
+from told where is_first
 qualify row_number() over (partition by hour order by md5(request_id), request_id) <= $most
 order by hour, md5(request_id), request_id
 """

@@ -24,6 +24,7 @@ class Index(Section):
     recall_target: Rate
     lexical: bool
     reference_queries: Count
+    reference_days: Count
     reference_vectors: Count
     batch_size: Count
     seed: Seed

@@ -27,6 +27,7 @@ class Watch(Section):
     max_waiting_share: Share
     max_waiting_hours: Positive
     page_waiting_hours: Positive
+    page_import_hours: Positive
     sentinels: Annotated[int, Field(ge=0)]
     max_sentinel_loss: Share
     growth: Annotated[float, Field(ge=1)]

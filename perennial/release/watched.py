@@ -20,14 +20,16 @@ WATCHED = "watched/"
 
 @dataclass(frozen=True)
 class AskedFor:
-    """A retrain that drift asked for: when, on which log, and up to which effect of each signal it
-    counts as the answer; of `latecomers` only while it has its time."""
+    """A retrain that drift asked for: when, on which log, of which champion's `lineage`, and up to
+    which effect of each signal it counts as the answer; of `latecomers` only while it has its
+    time."""
 
     __pydantic_config__ = STRICT
     at: str
     log_end: str
     effects: dict[str, float]
     latecomers: dict[str, float] = field(default_factory=dict)
+    lineage: str = ""
 
 
 @dataclass(frozen=True)

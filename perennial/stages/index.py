@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from perennial.compute.place import HERE, Compute
 from perennial.data.documents import indexed_texts
+from perennial.data.references import REFERENCES, sample_references
 from perennial.data.tables import read_table
 from perennial.index.build import build_index
 from perennial.index.health import index_health
@@ -40,15 +43,20 @@ class Indexed:
 
 def run(workspace: Workspace, params: Params) -> None:
     """Write artifacts/index: index/, references/, variance.csv and summary.json."""
-    logged = read_table(workspace.log("requests"), columns=["query"])["query"]
+    section = params.index
     with computing(params.compute) as place:
         indexed = index_catalogue(
             read_table(workspace.table("catalogue")),
             encoder=workspace.artifacts("train") / "encoder",
-            queries=logged.drop_duplicates().sort_values().tolist(),
+            asked=sample_references(
+                workspace.log("requests"),
+                days=section.reference_days,
+                most=section.reference_queries,
+                seed=section.seed,
+            ),
             to=workspace.artifacts("index"),
             vectors=workspace.work("index") / "vectors",
-            section=params.index,
+            section=section,
             place=place,
         )
     write_json(
@@ -67,7 +75,7 @@ def index_catalogue(
     catalogue: pd.DataFrame,
     *,
     encoder: Path,
-    queries: Sequence[str],
+    asked: pa.Table | None,
     to: Path,
     vectors: Path,
     section: IndexParams,
@@ -75,7 +83,8 @@ def index_catalogue(
 ) -> Indexed:
     """Embed and index a whole catalogue into `to`/index, with `to`/references for later drift.
 
-    The folder `vectors` keeps what was embedded, so that a run which was killed goes on there.
+    What was `asked` is None before the first log. The folder `vectors` keeps what was embedded, so
+    that a run which was killed goes on there.
     """
     catalogue = catalogue.sort_values("doc_id").reset_index(drop=True)
     texts, doc_ids = indexed_texts(catalogue), catalogue["doc_id"].tolist()
@@ -84,17 +93,17 @@ def index_catalogue(
     encode = place.encoding(loaded.digest, encoder, batch_size=section.batch_size)
     embedded = _embed(loaded, texts, digests, folder=vectors, encode=encode)
     generator = np.random.default_rng(section.seed)
-    asked = _sample(list(queries), section.reference_queries, generator)
+    asked = REFERENCES.empty_table() if asked is None else asked
     kept = _sample(list(range(len(embedded))), section.reference_vectors, generator)
     references = to / "references"
     references.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame({"query": pd.Series(asked, dtype=str)}).to_parquet(
-        references / "queries.parquet", index=False
-    )
+    pq.write_table(asked, references / "queries.parquet")
     np.save(references / "vectors.npy", embedded[kept], allow_pickle=False)
 
     # Before the first log the documents' own titles stand in for queries.
-    probes = loaded.encode(asked or [texts[row][:80] for row in kept[: section.reference_queries]])
+    probes = loaded.encode(
+        asked["query"].to_pylist() or [texts[row][:80] for row in kept[: section.reference_queries]]
+    )
     index = build_index(
         to / "index",
         vectors=embedded,

@@ -60,7 +60,7 @@ def bootstrap(
         indexed: Indexed = index_catalogue(
             catalogue,
             encoder=directory,
-            queries=[],
+            asked=None,
             to=Path(folder),
             vectors=vectors or Path(folder) / "vectors",
             section=params.index,

@@ -42,7 +42,7 @@ def test_a_vector_that_is_kept_is_taken_and_the_others_are_embedded(tmp_path):
     index_catalogue(
         catalogue,
         encoder=encoder,
-        queries=[],
+        asked=None,
         to=tmp_path / "out",
         vectors=tmp_path / "vectors",
         section=write_params(tmp_path / "params.yaml").index,

@@ -130,8 +130,10 @@ def test_index_holds_every_document_once_under_the_new_encoder(done):
     vectors = np.load(references / "vectors.npy", allow_pickle=False)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     logged = pq.read_table(done.table("requests"))["query"].to_pylist()
-    asked = pq.read_table(references / "queries.parquet")["query"].to_pylist()
+    kept = pq.read_table(references / "queries.parquet")
+    asked = kept["query"].to_pylist()
     assert set(asked) <= set(logged) and len(asked) == len(set(asked)) > 0
+    assert len(asked) < sum(kept["requests"].to_pylist()) <= 500, "as often as people asked"
 
 
 def test_evaluate_compares_three_systems_on_the_held_out_queries_alone(done):

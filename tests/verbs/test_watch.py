@@ -1,7 +1,6 @@
 """A look at a small company: quiet, with documents that wait, with a broken release; and memory."""
 
 import shutil
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -14,9 +13,9 @@ from perennial.params.reading import load_params
 from perennial.release.manifests.canonical import utc_text
 from perennial.release.publishing.publish import promote
 from perennial.release.stores.local import LocalStore
-from perennial.release.watched import AskedFor, Behind, Watched, read_watched
+from perennial.release.watched import Behind, read_watched
 from perennial.verbs.watching.shelf import Stock, behind
-from perennial.verbs.watching.watch import look, quiet_now
+from perennial.verbs.watching.watch import look
 
 NOON = datetime(2026, 2, 2, 12, tzinfo=UTC)
 
@@ -53,8 +52,18 @@ def add_documents(home, count):
     pq.write_table(pa.concat_tables([table, more]), path)
 
 
+def served(home):
+    """The log as a service would have written it."""
+    for table in ("requests", "impressions", "events"):
+        (part,) = (home / "source" / table).glob("*.parquet")
+        day = part.parent / "date=2026-01-05"
+        day.mkdir()
+        part.rename(day / "serve-7-00c0ffee-00001.parquet")
+
+
 @pytest.mark.slow
 def test_a_quiet_company_needs_nothing_and_its_sentinels_are_remembered(home):
+    served(home)
     found = look_at(home, now=datetime(2026, 1, 13, tzinfo=UTC))  # after a week, and a day's gap
     assert found.decision.outcome == "none"
     names = {each.signal.key for each in found.judged}
@@ -62,6 +71,17 @@ def test_a_quiet_company_needs_nothing_and_its_sentinels_are_remembered(home):
     record, _ = read_watched(LocalStore(home / "store"), "production")
     assert 0 <= record.sentinels.recall <= 1
     assert record.asked is None and record.behind is None
+
+
+@pytest.mark.slow
+def test_an_import_is_looked_at_until_its_end_and_missed_in_the_end(home):
+    early = look_at(home, now=datetime(2026, 1, 13, tzinfo=UTC))
+    later = look_at(home, now=datetime(2026, 1, 14, tzinfo=UTC))
+    assert early.decision.outcome == later.decision.outcome == "none"
+    assert early.log_end == later.log_end < early.at
+    missed = look_at(home, now=datetime(2026, 1, 20, tzinfo=UTC))
+    assert missed.decision.outcome == "page"
+    assert "imports do not come" in " ".join(missed.decision.reasons)
 
 
 @pytest.mark.slow
@@ -120,41 +140,6 @@ def test_what_is_not_told_is_not_remembered(broken):
     for answer in (False, True, True):
         look_at(broken, tell=heard(answer))
     assert lasts == [("page", "none"), ("page", "none"), ("page", "page")]
-
-
-def asked(hours_ago):
-    at = (NOON - timedelta(hours=hours_ago)).isoformat().replace("+00:00", "Z")
-    return Watched(asked=AskedFor(at, at, {"novel queries": 0.3}))
-
-
-@pytest.mark.parametrize(
-    ("hours_ago", "accepted", "is_quiet"),
-    [
-        (2, None, True),  # it has its time
-        (30, None, False),  # it never came
-        (30, "2026-02-02T11:00:00Z", True),  # one took that log, whatever its gate said
-        (30, "2026-01-30T11:00:00Z", False),  # that one was before it
-        (24 * 29, "2026-02-02T11:00:00Z", False),  # the weeks before are others by now
-        (-3, "2026-02-02T16:00:00Z", False),  # a clock that was wrong
-    ],
-)
-def test_a_drift_is_quiet_while_a_retrain_answers_it(hours_ago, accepted, is_quiet):
-    params = load_params(CHECKOUT / "params.yaml")
-    found = quiet_now(asked(hours_ago), accepted, params, now=NOON)
-    assert bool(found) is is_quiet
-    assert quiet_now(Watched(), accepted, params, now=NOON) == {}
-
-
-def test_what_comes_late_is_quiet_only_while_the_retrain_has_its_time():
-    params = load_params(CHECKOUT / "params.yaml")
-    early, late = (
-        replace(watched, asked=replace(watched.asked, latecomers={"click success": 0.1}))
-        for watched in (asked(2), asked(30))
-    )
-    taken = "2026-02-02T11:00:00Z"
-    both = {"novel queries": 0.3, "click success": 0.1}
-    assert quiet_now(early, None, params, now=NOON) == both
-    assert quiet_now(late, taken, params, now=NOON) == {"novel queries": 0.3}
 
 
 @pytest.mark.parametrize(("hours_ago", "hours_late"), [(5, 5), (-5, 0)])

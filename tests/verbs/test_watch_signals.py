@@ -7,6 +7,7 @@ from small import CHECKOUT
 from perennial.data.live import FLAGS
 from perennial.errors import BadInput
 from perennial.params.reading import load_params
+from perennial.quality.drift.champion import LASTING
 from perennial.quality.drift.hourly import Hourly
 from perennial.quality.drift.queries import Asked
 from perennial.quality.drift.seasons import WEEK
@@ -28,7 +29,7 @@ def cloud(count, axis, seed):
 def look(*, waiting, quiet=None):
     """A catalogue, a third of it of a kind that the champion never saw; `waiting` of 1,000 of it
     are not in the index."""
-    kept = Kept(NO_TEXTS, cloud(300, 0, seed=0))
+    kept = Kept(NO_TEXTS, NO_TEXTS, cloud(300, 0, seed=0))
     new = cloud(100, 1, seed=2)
     shelf = Shelf(
         documents=1000,
@@ -67,12 +68,15 @@ def everything(section):
         slices=np.full(len(rows), "guide", dtype=object),
         words=Words([f"word{i}" for i in range(50)]),
         scripts=np.full(50, "LATIN", dtype=object),
+        languages=lambda chosen: np.full(len(chosen), "en", dtype=object),
         vectors=lambda chosen: vectors[chosen],
+        is_common=np.ones(len(rows), dtype=bool),
     )
     traffic = Traffic(int(hours[-1]) + 1, asked, counts, counts, {"guide": counts})
     waiting = cloud(30, 0, seed=5)
     shelf = Shelf(1000, 30, 0.1, sample=cloud(100, 0, seed=6), arrived=waiting)
-    return signals_of(traffic, Kept(NO_TEXTS, cloud(100, 0, seed=7)), shelf, section)
+    kept = Kept(np.arange(50), np.arange(100) % 50, cloud(100, 0, seed=7))
+    return signals_of(traffic, kept, shelf, section)
 
 
 @pytest.mark.parametrize("spans", [[2], [2, 4, 6], [1, 2, 2, 3, 4]])
@@ -84,6 +88,7 @@ def test_no_level_falls_below_the_smallest_p_that_permutations_have(spans):
     sliced = {each.signal.key for each in found if each.signal.slice is not None}
     assert "click success" in sliced
     assert "zero results" not in sliced, "an answer without documents is of no slice"
+    assert {each.signal.key for each in found} >= LASTING
 
 
 def test_an_alpha_that_no_permutations_can_tell_is_refused():

@@ -6,6 +6,8 @@ from datetime import date, timedelta
 from pathlib import Path
 
 _DAY = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
+# A process of `perennial serve` and its spool's number: perennial/serving/log/writer.py.
+_SERVED = re.compile(r"serve-\d+-[0-9a-f]{8}-\d+\.parquet")
 # A day may be that of another time zone, or of the file's upload.
 _SLACK = timedelta(days=1)
 
@@ -39,3 +41,8 @@ def newest(files: Sequence[Path]) -> list[Path]:
     """The files that may hold the last rows."""
     days = [day for path in files if (day := day_of(path)) is not None]
     return between(files, max(days), max(days)) if days else list(files)
+
+
+def is_served(path: Path) -> bool:
+    """Whether a service wrote the file, as it answered."""
+    return _SERVED.fullmatch(path.name) is not None

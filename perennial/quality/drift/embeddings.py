@@ -14,7 +14,7 @@ def cloud_signals(
     one, many = ("query", "queries") if about == "queries" else ("document", "documents")
     return [
         Signal(
-            key=f"{one} embeddings beside {beside}, {title}",
+            key=key_of(one, beside=beside, test=test),
             about=about,
             hours=hours,
             effect=2 * found.auc - 1,
@@ -29,3 +29,8 @@ def cloud_signals(
         )
         for test, title in TESTS.items()
     ]
+
+
+def key_of(one: str, *, beside: str, test: str) -> str:
+    """The key of the signal of a `test` in TESTS on queries or documents, `one` of them."""
+    return f"{one} embeddings beside {beside}, {TESTS[test]}"

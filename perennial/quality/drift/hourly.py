@@ -28,6 +28,7 @@ SHARES: Mapping[str, Watched] = {
     "unseen words": Watched("queries", "above", "queries have a word that nobody asked for before"),
     "long queries": Watched("queries", "both", "queries have more words than the median had"),
     "other scripts": Watched("queries", "both", "queries are in another script than most"),
+    "other languages": Watched("queries", "both", "queries read like another language than most"),
     "click success": Watched("clicks", "below", "searches ended in a click that was kept"),
     "reformulation": Watched("clicks", "above", "searches were asked again in other words"),
     "zero results": Watched("clicks", "above", "searches found nothing", is_sliced=False),

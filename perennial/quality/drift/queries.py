@@ -26,14 +26,17 @@ _WORDED = 20_000  # past queries whose words are looked at
 @dataclass(frozen=True)
 class Asked:
     """(n,) queries, one of a session, by their hours and slices; `texts` number the t distinct
-    ones, of which `words` knows the words and `vectors` gives the unit vectors."""
+    ones, of which `words` knows the words and `vectors` gives the unit vectors. Those that are
+    common are asked by enough people to be in a snapshot."""
 
     hours: Ints
     texts: Ints
     slices: npt.NDArray[np.object_]
     words: Words
     scripts: npt.NDArray[np.object_]  # (t,)
+    languages: Callable[[Ints], npt.NDArray[np.object_]]
     vectors: Callable[[Ints], Floats]
+    is_common: Flags  # (n,)
 
 
 def query_signals(
@@ -109,13 +112,19 @@ def _worded(
         np.concatenate([texts, reference]),
         np.concatenate([days, np.full(len(reference), REFERENCE)]),
     )[: len(rows)]
-    scripts, times = np.unique(asked.scripts[texts[len(now) :]], return_counts=True)
     lengths = asked.words.lengths[texts]
     return rows, {
         "unseen words": unseen,
         "long queries": lengths > np.median(lengths[len(now) :]),
-        "other scripts": asked.scripts[texts] != scripts[times.argmax()],
+        "other scripts": _unusual(asked.scripts[texts], len(now)),
+        "other languages": _unusual(asked.languages(texts), len(now)),
     }
+
+
+def _unusual(kinds: npt.NDArray[np.object_], now: int) -> Flags:
+    """Which are of another kind than most are after the first `now`."""
+    found, times = np.unique(kinds[now:], return_counts=True)
+    return np.asarray(kinds != found[times.argmax()])
 
 
 def _clouds(

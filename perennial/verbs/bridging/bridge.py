@@ -7,10 +7,10 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from perennial.data.catalogue import read_documents
+from perennial.data.references import REFERENCES
 from perennial.errors import BadInput, Refused
 from perennial.index.bridge import write_bridge
 from perennial.model.digest import text_digests
@@ -87,7 +87,8 @@ def build_bridge(
         may_serve = fitted.decision.outcome == "promote"
         if not may_serve and forced is None:
             return Bridged(champion.release_id, fitted, None)
-        _write_folders(folder, fitted, logged, rows=params.index.reference_vectors)
+        rows = params.index.reference_vectors
+        _write_folders(folder, fitted, store, champion.manifest, rows=rows)
         manifest = publish_bridged(
             store,
             champion.manifest,
@@ -137,13 +138,18 @@ def _free_channel(store: Store, name: str, *, serve: bool, key: bytes | None) ->
     return channel
 
 
-def _write_folders(folder: Path, fitted: Fitted, logged: list[str], *, rows: int) -> None:
+def _write_folders(
+    folder: Path, fitted: Fitted, store: Store, champion: Manifest, *, rows: int
+) -> None:
     """`folder`/bridge with the map, and `folder`/references of the new encoder, for drift."""
     for name in ("bridge", "references"):
         (folder / name).mkdir()
     write_bridge(folder / "bridge" / MAP, fitted.bridge)
-    queries = pa.table({"query": pa.array(logged, pa.string())})
-    pq.write_table(queries, folder / "references" / "queries.parquet")
+    queries = folder / "references" / "queries.parquet"
+    if champion.references is None:
+        pq.write_table(REFERENCES.empty_table(), queries)
+    else:
+        store.fetch(champion.references.queries.digest, queries)
     np.save(folder / "references" / "vectors.npy", fitted.sample.new[:rows], allow_pickle=False)
 
 

@@ -5,9 +5,11 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from perennial.data.catalogue import Documents, read_documents, read_texts
+from perennial.data.references import REFERENCES
 from perennial.index.changes import Changes, find_changes, read_held
 from perennial.model.digest import text_digests
 from perennial.params.whole import Params
@@ -83,14 +85,23 @@ def shelf(
     )
 
 
-def reference_of(release: CachedRelease) -> tuple[list[str], np.ndarray]:
-    """The queries and the (m, d) documents that are kept with the release."""
+def reference_of(release: CachedRelease) -> tuple[pa.Table, np.ndarray]:
+    """The queries in REFERENCES' columns, and the (m, d) documents that are kept with the release.
+
+    Of a release that did not count how often a query was asked, nothing was.
+    """
     part = release.manifest.references
     if part is None:
-        return [], np.empty((0, release.manifest.encoder.dimension), dtype=np.float32)
+        vectors = np.empty((0, release.manifest.encoder.dimension), dtype=np.float32)
+        return REFERENCES.empty_table(), vectors
     folder = release.directory / "references"
     with pq.ParquetFile(folder / part.queries.path) as file:
-        queries = file.read(columns=["query"])["query"].to_pylist()
+        found = file.read()
+    nothing = pa.array(np.zeros(len(found), dtype=np.int64))
+    queries = pa.table(
+        [found[name] if name in found.column_names else nothing for name in REFERENCES.names],
+        names=REFERENCES.names,
+    )
     return queries, np.load(folder / part.vectors.path, allow_pickle=False)
 
 

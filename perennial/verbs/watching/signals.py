@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from perennial.errors import BadInput
 from perennial.params.watch import Watch
+from perennial.quality.drift.champion import champion_signals
 from perennial.quality.drift.documents import (
     arrival_signals,
     document_signals,
@@ -37,9 +38,11 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Kept:
-    """What the champion was made of: numbers of texts that were asked, and (r, d) documents."""
+    """What the champion was made of: numbers of texts that were asked, the same as often as they
+    were, and (r, d) documents."""
 
     texts: Ints
+    requests: Ints
     documents: Floats
 
 
@@ -69,6 +72,7 @@ def least_p(section: Watch) -> float:
     """What the level of a signal that is no slice's never falls below: no permutation p needs to be
     smaller. Raises BadInput where that takes too many permutations."""
     signals = len(section.spans) * (len(SHARES) + len(TESTS)) + len(TESTS) + 1
+    signals += len(TESTS) + 1  # of a week beside the champion
     signals += len(_spans_of_operation(section)) * MOST
     least = section.alpha * (1 - section.slices_share) / signals
     if least * _PERMUTATIONS < 1:
@@ -111,6 +115,19 @@ def _of_traffic(traffic: Traffic, kept: Kept, section: Watch, *, least: float) -
                 min_trials=section.min_queries,
                 slice=name,
             )
+    found += champion_signals(
+        traffic.asked,
+        kept.requests,
+        sessions=traffic.firsts,
+        end=traffic.end,
+        most=section.queries,
+        novel_share=section.novel_share,
+        floor=section.min_shift,
+        cloud_floor=section.min_separation,
+        min_queries=section.min_queries,
+        least=least,
+        seed=section.seed,
+    )
     for span in _spans_of_operation(section):
         found += operation_signals(
             traffic.firsts,

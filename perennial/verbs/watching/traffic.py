@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from perennial.data.languages import language_of
 from perennial.data.live import FLAGS, Live, read_live
+from perennial.data.redaction import redact
 from perennial.params.whole import Params
 from perennial.quality.drift.hourly import Hourly
 from perennial.quality.drift.queries import Asked
@@ -20,14 +22,17 @@ from perennial.verbs.watching.signals import Traffic
 Ints = npt.NDArray[np.int64]
 Embed = Callable[[Sequence[str]], np.ndarray]
 _HOUR = 3600
+_TOLD = 200  # characters that tell a query's language, as the stage validate has it
 
 
 @dataclass(frozen=True)
 class Heard:
-    """The traffic, and the numbers of the texts that were kept with the champion."""
+    """The traffic, and by number the texts that were kept with the champion: each of them, and a
+    row for each time that one was asked, none where nobody counted or too few people asked."""
 
     traffic: Traffic
     kept: Ints
+    requests: Ints
 
 
 def settled_hour(now: datetime, *, click_window_seconds: float) -> int:
@@ -41,7 +46,7 @@ def hear(
     *,
     channel: str,
     end: int,
-    reference: Sequence[str],
+    reference: pa.Table,
     embed: Embed,
     spill: Path,
 ) -> Heard | None:
@@ -69,7 +74,8 @@ def hear(
     names = [name for name in set(slices.tolist()) if name is not None]
     sessions = live.counts["sessions"].to_numpy()
     most = sorted(names, key=lambda name: (-int(sessions[slices == name].sum()), name))
-    asked, kept = _asked(live, reference, embed)
+    least = params.snapshot.min_query_sessions
+    asked, kept = _asked(live, reference["query"].to_pylist(), embed, least=least)
     traffic = Traffic(
         end=end,
         asked=asked,
@@ -80,19 +86,22 @@ def hear(
             for name in most[: section.slices]
         },
     )
-    return Heard(traffic, kept)
+    times = reference["requests"].to_numpy() * (reference["sessions"].to_numpy() >= least)
+    return Heard(traffic, kept, np.repeat(kept, times))
 
 
-def _asked(live: Live, reference: Sequence[str], embed: Embed) -> tuple[Asked, Ints]:
-    """The sampled queries by number; each text is embedded when it is first asked for."""
+def _asked(live: Live, reference: Sequence[str], embed: Embed, *, least: int) -> tuple[Asked, Ints]:
+    """The sampled queries by number; each text is embedded, and its language told, when it is first
+    asked for. What fewer than `least` sessions asked is in no snapshot, and so in no reference."""
     encoded = pa.chunked_array([*live.queries["query"].chunks, pa.array(reference, pa.string())])
     coded = encoded.combine_chunks().dictionary_encode()
     if isinstance(coded, pa.ChunkedArray):
         coded = coded.combine_chunks()
-    texts = coded.dictionary.to_pylist()
+    texts = [redact(text)[0] for text in coded.dictionary.to_pylist()]  # as a snapshot has them
     numbers = coded.indices.to_numpy().astype(np.int64)
     count = len(live.queries)
     vectors: dict[int, np.ndarray] = {}
+    languages: dict[int, str] = {}
 
     def vectors_of(wanted: Ints) -> np.ndarray:
         new = [i for i in np.unique(wanted).tolist() if i not in vectors]
@@ -100,13 +109,21 @@ def _asked(live: Live, reference: Sequence[str], embed: Embed) -> tuple[Asked, I
             vectors.update(zip(new, embed([texts[i] for i in new]), strict=True))
         return np.stack([vectors[i] for i in wanted.tolist()])
 
+    def languages_of(wanted: Ints) -> np.ndarray:
+        for i in np.unique(wanted).tolist():
+            if i not in languages:
+                languages[i] = language_of(texts[i][:_TOLD])
+        return np.array([languages[i] for i in wanted.tolist()], dtype=object)
+
     asked = Asked(
         hours=live.queries["hour"].to_numpy(),
         texts=numbers[:count],
         slices=np.array(live.queries["slice"].to_pylist(), dtype=object),
         words=Words(texts),
         scripts=np.array([script_of(text) for text in texts], dtype=object),
+        languages=languages_of,
         vectors=vectors_of,
+        is_common=live.queries["sessions"].to_numpy() >= least,
     )
     return asked, numbers[count:]
 

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,12 @@ from perennial.quality.drift.verdict import Judged, effects, judged, latecomers,
 from perennial.release.accepted import read_accepted
 from perennial.release.caching.cache import ReleaseCache
 from perennial.release.channels.moves import existing_channel
-from perennial.release.manifests.canonical import parse_utc, utc_text
+from perennial.release.manifests.canonical import utc_text
 from perennial.release.stores.store import Store
 from perennial.release.watched import AskedFor, Watched, read_watched, write_watched
 from perennial.serving.loaded import load_release
+from perennial.verbs.watching.known import import_signals, last_known
+from perennial.verbs.watching.quiet import quiet_now
 from perennial.verbs.watching.sentinels import sentinel_labels, sentinel_signal
 from perennial.verbs.watching.shelf import behind, reference_of, shelf, take_stock
 from perennial.verbs.watching.signals import Kept, Traffic, signals_of
@@ -62,13 +64,15 @@ def look(
     release that cannot be opened is no error but a page.
     """
     stable = existing_channel(store, channel, key=key).stable
-    end = settled_hour(now, click_window_seconds=params.snapshot.click_window_seconds)
+    known = last_known(source, now=now, weeks=params.watch.weeks)
+    end = settled_hour(known.until, click_window_seconds=params.snapshot.click_window_seconds)
+    imports = import_signals(known, now=now, page_hours=params.watch.page_import_hours)
     seen = Look(channel, stable, utc_text(now), utc_text(moment(end)), Decision("none", (), ()))
     for _ in range(_TRIES):
         was, data = read_watched(store, channel)
         try:
             found, watched = _looked(
-                store, seen, was, source, cache, params, now=now, end=end, key=key, say=say
+                store, seen, was, source, cache, params, imports, now=now, end=end, key=key, say=say
             )
         except IntegrityError as error:
             signals, watched = sentinel_signal(error, {}, was.sentinels, floor=0.0)[0], was
@@ -84,27 +88,6 @@ def look(
     raise Conflict(f"other watches of {channel} wrote first {_TRIES} times; look again later")
 
 
-def quiet_now(
-    watched: Watched, accepted_end: str | None, params: Params, *, now: datetime
-) -> dict[str, float]:
-    """Up to which effect each signal is answered: a retrain was asked for and has its time, while
-    other signals of that drift come late; or one took a log with it, whatever its gate said, until
-    the weeks before have it, too. What a wrong clock asked for in the future answers nothing."""
-    asked, section = watched.asked, params.watch
-    if asked is None:
-        return {}
-    age = now - parse_utc(asked.at)
-    is_answered = accepted_end is not None and parse_utc(accepted_end) >= parse_utc(asked.log_end)
-    if not timedelta(0) <= age <= timedelta(weeks=section.weeks):
-        return {}
-    if age < timedelta(hours=section.again_hours):
-        return {
-            name: max(each.get(name, 0.0) for each in (asked.effects, asked.latecomers))
-            for name in (*asked.effects, *asked.latecomers)
-        }
-    return asked.effects if is_answered else {}
-
-
 def _looked(
     store: Store,
     seen: Look,
@@ -112,6 +95,7 @@ def _looked(
     source: Path,
     cache: Path,
     params: Params,
+    imports: Sequence[Signal],
     *,
     now: datetime,
     end: int,
@@ -144,22 +128,26 @@ def _looked(
     traffic = None if heard is None else heard.traffic
     kept = Kept(
         texts=np.empty(0, dtype=np.int64) if heard is None else heard.kept,
+        requests=np.empty(0, dtype=np.int64) if heard is None else heard.requests,
         documents=documents,
     )
-    signals = signals_of(traffic, kept, here, section)
+    signals = [*signals_of(traffic, kept, here, section), *imports]
     say(f"{len(signals)} signals until {seen.log_end}")
     accepted = read_accepted(store, seen.channel)
-    quiet = quiet_now(was, accepted.end if accepted else None, params, now=now)
+    lineage = release.manifest.lineage
+    quiet = quiet_now(was, accepted.end if accepted else None, lineage, params, now=now)
     found = _decided(seen, signals, quiet, params, waiting=stock.waiting)
     notes = []
     if heard is None:
         notes.append(f"Nothing was asked in the {section.weeks} weeks before.")
     remembered = replace(was, behind=late, sentinels=sentinels)
     if found.decision.outcome == "retrain":
-        still = was.asked.effects if was.asked is not None and quiet else {}
+        was_asked = {} if was.asked is None else was.asked.effects
+        still = {name: effect for name, effect in was_asked.items() if name in quiet}
         answers = effects(found.judged, growth=section.growth, still=still)
         late_ones = latecomers(found.judged, growth=section.growth)
-        remembered = replace(remembered, asked=AskedFor(seen.at, seen.log_end, answers, late_ones))
+        answered = AskedFor(seen.at, seen.log_end, answers, late_ones, lineage)
+        remembered = replace(remembered, asked=answered)
     return replace(found, traffic=traffic, notes=tuple(notes)), remembered
 
 
