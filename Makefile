@@ -52,6 +52,9 @@ bench-watch: .venv/.installed-$(DEVICE)  ## false verdicts of ninety days, and h
 bench-triggers: .venv/.installed-$(DEVICE)  ## which deliveries start a run, and what Prefect adds to one
 	$(BIN)/python -m infra.bench.triggers
 
+bench-ray: .venv/.installed-bench      ## embedding by Ray's workers beside one process: speed, same vectors
+	$(BIN)/python -m infra.bench.ray
+
 up: .venv/.installed-up      ## all of it on this machine without containers, until Ctrl-C
 	$(BIN)/python -m infra.up
 
@@ -81,4 +84,4 @@ clean:                      ## forget what demo, benchmarks and dvc made; never 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(DEVICE),server]'
 	touch $@
 
-.PHONY: up gameday demo test check lives bench-loop bench-index bench-data bench-gate bench-serve bench-shadow bench-train bench-canary bench-bridge bench-fusion bench-watch bench-triggers clean
+.PHONY: up gameday demo test check lives bench-loop bench-index bench-data bench-gate bench-serve bench-shadow bench-train bench-canary bench-bridge bench-fusion bench-watch bench-triggers bench-ray clean

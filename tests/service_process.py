@@ -90,6 +90,7 @@ def people(port: int, words: int = 40) -> Iterator[Asked]:
                 asked.failed.append((repr(error), time.monotonic()))
                 connection.close()
                 time.sleep(0.01)
+        connection.close()
 
     threads = [threading.Thread(target=ask, args=(client,)) for client in range(_CLIENTS)]
     for thread in threads:
