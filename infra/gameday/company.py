@@ -1,6 +1,7 @@
 """The company of a game day: the embedded catalogue, a month of simulated people, a champion."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import yaml
 
 from infra.gameday.town import CHECKOUT, Town, wait_until
+from infra.up.process import WELL_SECONDS
 from perennial.data.tables import read_table
 from perennial.errors import Refused
 
@@ -55,6 +57,8 @@ def settle(town: Town, *, say: Callable[[str], None]) -> list[str]:
     truth = read_table(town.home / "source" / "truth.parquet")
     queries = [*dict.fromkeys(truth["query"])][:200]
     wait_until(lambda: bool(town.search(queries[0])["results"]), seconds=120, what="an answer")
+    say("a quiet minute: who is new and dies at once is started again ever more rarely")
+    time.sleep(WELL_SECONDS)
     return queries
 
 

@@ -13,7 +13,7 @@ from infra.gameday.seen import Seen
 from infra.gameday.town import ENDED, Town, wait_until
 from infra.up.processes import is_postgres_ready
 
-_HANG_SECONDS = 20.0
+_HANG_SECONDS = 300.0
 _RUN_SECONDS = 900.0
 
 
@@ -47,21 +47,21 @@ def store_hangs(town: Town, asked: Asked) -> Seen:
     began = time.monotonic()
     os.killpg(town.pid("seaweedfs"), signal.SIGSTOP)
     try:
-        done = town.command("perennial.cli", "status", cwd=town.home, AWS_MAX_ATTEMPTS="1")
-        noticed = time.monotonic() - began
-        time.sleep(max(0.0, _HANG_SECONDS - noticed))
+        noticed = wait_until(
+            lambda: not town.follows(), seconds=_HANG_SECONDS, what="a service that says so"
+        )
     finally:
         os.killpg(town.pid("seaweedfs"), signal.SIGCONT)
-    wait_until(lambda: bool(stable(town)), seconds=120, what="the store")
+    wait_until(lambda: town.follows() and bool(stable(town)), seconds=120, what="the store")
     failed = len(asked.since(began).failed)
     return Seen(
-        f"the store hangs for {_HANG_SECONDS:.0f} s",
-        f"`perennial status` ({done.returncode})",
-        noticed if done.returncode != 0 else None,
-        "by itself",
+        "the store hangs",
+        "the service: perennial_follows_channel 0",
+        noticed,
+        "by itself, once it is back",
         time.monotonic() - began,
         f"{failed} answers: the service has its release",
-        holds=done.returncode != 0 and failed == 0,
+        holds=failed == 0,
     )
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -151,6 +152,13 @@ class Town:
             raise OSError(f"{code}: {answer}")
         found: Mapping[str, Any] = answer
         return found
+
+    def follows(self) -> bool:
+        """Whether the search service says that it follows its channel."""
+        address = f"http://127.0.0.1:{self.ports.search}/metrics"
+        with urllib.request.urlopen(address, timeout=30) as page:
+            lines = page.read().decode().splitlines()
+        return any(re.match(r"perennial_follows_channel\{.*\} 1(\.0)?$", line) for line in lines)
 
     def deliver(
         self, deployment: str, *, reason: str, key: str = "", secret: str | None = None

@@ -18,7 +18,7 @@ from tasks import guard
 PATIENCE_SECONDS = 300.0
 _LONGEST_PAUSE_SECONDS = 30.0
 _STOP_SECONDS = 60.0
-_WELL_SECONDS = 60.0  # whoever ran so long has not failed in a row
+WELL_SECONDS = 60.0  # whoever ran so long has not failed in a row
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Kept:
             return False
         if self._again_at == 0.0:
             ran = now - self._started_at
-            self._failures = 1 if ran > _WELL_SECONDS else self._failures + 1
+            self._failures = 1 if ran > WELL_SECONDS else self._failures + 1
             self._again_at = now + min(_LONGEST_PAUSE_SECONDS, 2.0**self._failures)
         if now < self._again_at:
             return False
