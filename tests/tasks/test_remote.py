@@ -6,17 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from prefect.logging import disable_run_logger
 from tiny_release import publish_folders, write_folders
 
 from perennial.errors import BadInput, IntegrityError, Refused
 from perennial.model.digest import file_digest
+from perennial.params.reading import load_params
 from perennial.release.manifests.parts import Provenance
 from perennial.release.remote.place import open_remote
 from perennial.release.stores.local import LocalStore
-from perennial.workspace import Workspace
-from tasks.remote import pull_run, push_run, remote_config, remote_environment
+from perennial.workspace import Places, Workspace
+from tasks.remote import pull, pull_run, push, push_run, remote_config, remote_environment
 from tasks.repro import StageBroke, repro
 from tasks.reproduce import rebuild
+from tasks.run import Run
 from tasks.workspace import DVC_CONFIG
 
 STAGES = """\
@@ -65,6 +68,11 @@ def release(made, tmp_path):
     return replace(publish_folders(store, write_folders(tmp_path / "made")), provenance=origin)
 
 
+def run_in(workspace):
+    params = load_params(Path(__file__).parents[2] / "params.yaml")
+    return Run(workspace, Places.from_environment(), params, "production", "no run of a tracker")
+
+
 @pytest.mark.slow
 def test_a_run_that_was_pushed_is_made_again_where_nothing_of_it_is(
     made, release, tmp_path, s3_store, s3_server, monkeypatch
@@ -72,7 +80,13 @@ def test_a_run_that_was_pushed_is_made_again_where_nothing_of_it_is(
     monkeypatch.setenv("PERENNIAL_SIGNING_KEY", KEY.decode())
     monkeypatch.setenv("PERENNIAL_S3_SSE", "AES256")
     address = f"s3://{s3_server.new_bucket()}/below/dvc"
-    push_run(made, address, say=print)
+    monkeypatch.delenv("PERENNIAL_DVC_REMOTE", raising=False)
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
+    with disable_run_logger():
+        assert not push.fn(run_in(made)), "without a remote nothing is done"
+        assert not (made.root / "snapshot.dvc").exists()
+        monkeypatch.setenv("PERENNIAL_DVC_REMOTE", address)
+        assert push.fn(run_in(made))
     keys = {row["Key"] for row in open_remote(address).list("")}
     push_run(made, address, say=print)  # again, as after a kill
     assert {row["Key"] for row in open_remote(address).list("")} == keys
@@ -81,7 +95,8 @@ def test_a_run_that_was_pushed_is_made_again_where_nothing_of_it_is(
 
     made.root.rename(tmp_path / "lost")
     (tmp_path / "cache").rename(tmp_path / "lost too")
-    pulled = pull_run(release, address, tmp_path / "elsewhere", say=print)
+    with disable_run_logger():
+        pulled = pull.fn(release, address, tmp_path / "elsewhere")
     for path in ("snapshot/snapshot.json", "snapshot/champion/encoder/weights", "dvc.lock"):
         assert (pulled.root / path).read_bytes() == (tmp_path / "lost" / path).read_bytes()
     assert not (pulled.root / "copied.txt").exists(), "what stages make is not asked for"
