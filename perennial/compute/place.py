@@ -145,7 +145,8 @@ def in_order(
 ) -> tuple[np.ndarray, np.ndarray]:
     """What was found in each chunk of rows, in any order, to the (q, k) best of all; as a search
     that goes from chunk to chunk finds them, ties and all."""
-    best, waiting, after = nothing_found(queries, k), {}, 0
+    waiting: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    best, after = nothing_found(queries, k), 0
     for number, found in answers:
         waiting[number] = found
         while after in waiting:
