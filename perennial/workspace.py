@@ -96,8 +96,7 @@ def signing_key() -> bytes | None:
     Of several, separated by commas, the first signs, and what any of them signed is believed: so
     keys are rotated.
     """
-    keys = os.environ.get("PERENNIAL_SIGNING_KEY", "").split(",")
-    return ",".join(key.strip() for key in keys if key.strip()).encode() or None
+    return os.environ.get("PERENNIAL_SIGNING_KEY", "").encode() or None
 
 
 def session_key() -> bytes | None:

@@ -16,6 +16,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterName,
+    DeploymentFilterTags,
     FlowRunFilter,
     FlowRunFilterState,
     FlowRunFilterStateType,
@@ -32,6 +33,7 @@ DEPLOYMENTS = ["retrain", "reindex", "watch", "sweep", "rollout"]
 SILENT = timedelta(minutes=5)
 _AGAIN_SECONDS = 75.0  # more than two beats: a server that was away has heard nobody
 _TRIES = 3  # runs that die one after the other; then a person must look
+_FORGOTTEN = timedelta(days=1)  # who left it so long, meant it
 _MANY = 50
 Clock = Callable[[], datetime]
 
@@ -44,8 +46,10 @@ def look_after_dead_runs(flow: Any, flow_run: FlowRun, state: Any) -> None:
     with get_client(sync_client=True) as client:
         for run in silent_runs(client, but=flow_run, now=lambda: datetime.now(UTC)):
             said = Crashed(message=f"silent for {SILENT.total_seconds():.0f} s: it is gone")
+            if client.read_flow_run(run.id).state_type != StateType.RUNNING:
+                continue  # it ended meanwhile
             client.set_flow_run_state(run.id, said, force=True)
-            notify_of_failure(flow, run, said)
+            notify_of_failure(client.read_flow(run.flow_id), run, said)
             say("%s is called dead: nothing was heard of it", run.name)
         again = retrain_to_continue(client, now=datetime.now(UTC))
         if again is not None and again.deployment_id is not None:
@@ -84,17 +88,24 @@ def silent_runs(
 
 
 def retrain_to_continue(client: SyncPrefectClient, *, now: datetime) -> FlowRun | None:
-    """The newest retrain if it is Crashed, and not for the third time; None where one is to come.
+    """The newest retrain if it crashed within a day, and not for the third time; None where one is
+    to come.
 
-    One that was cancelled, failed or refused has its answer, and starts nothing.
+    One that was cancelled, failed or refused has its answer, and starts nothing; what never began,
+    since another does its work, does not count.
     """
-    runs = [run for run in _runs(client, ["retrain"]) if not _is_far(run, now)]
+    runs = [
+        run
+        for run in _runs(client, ["retrain"])
+        if not (_is_far(run, now) or (run.state_type == StateType.CANCELLED and not run.start_time))
+    ]
     crashed = 0
     for run in runs:
         if run.state_type != StateType.CRASHED:
             break
         crashed += 1
-    return runs[0] if 0 < crashed < _TRIES else None
+    is_recent = bool(runs) and (runs[0].end_time or now) > now - _FORGOTTEN
+    return runs[0] if 0 < crashed < _TRIES and is_recent else None
 
 
 def _runs(client: SyncPrefectClient, names: list[str], *types: StateType) -> list[FlowRun]:
@@ -102,7 +113,10 @@ def _runs(client: SyncPrefectClient, names: list[str], *types: StateType) -> lis
     in_state = FlowRunFilterState(type=FlowRunFilterStateType(any_=list(types) or None))
     return client.read_flow_runs(
         flow_run_filter=FlowRunFilter(state=in_state) if types else None,
-        deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=names)),
+        # A server may be shared: other teams' flows have other names, or lack our tag.
+        deployment_filter=DeploymentFilter(
+            name=DeploymentFilterName(any_=names), tags=DeploymentFilterTags(all_=["perennial"])
+        ),
         sort=FlowRunSort.EXPECTED_START_TIME_DESC,
         limit=_MANY,
     )

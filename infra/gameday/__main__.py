@@ -35,8 +35,10 @@ from infra.gameday.people import Asked, asking
 from infra.gameday.seen import Seen, show
 from infra.gameday.town import Town
 from infra.up.__main__ import SHIFT, shift_of
-from perennial.errors import PerennialError
+from infra.up.ports import Ports, refuse_taken
+from perennial.errors import BadInput, PerennialError
 
+_MARK = ".gameday"
 BREAKS: tuple[Callable[[Town, Asked], Seen], ...] = (
     search_dies,
     store_hangs,
@@ -66,10 +68,15 @@ def main() -> int:
 
     found: list[Seen] = []
     try:
+        shift = shift_of(os.environ.get(SHIFT, "11000"))
+        refuse_taken(Ports.shifted(shift).names())  # or the folder is of one that goes on now
+        if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).exists():
+            raise BadInput(f"{folder} is not the folder of a game day; name another one by --out")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
+        (folder / _MARK).touch()
         folder.chmod(0o711)  # PostgreSQL may run as a user of its own
-        town = Town(folder, shift=shift_of(os.environ.get(SHIFT, "11000")))
+        town = Town(folder, shift=shift)
         try:
             town.start(say=say)
             queries = settle(town, say=say)
@@ -78,7 +85,8 @@ def main() -> int:
                     say(f"{each.__name__}: {(each.__doc__ or '').splitlines()[0]}")
                     found.append(each(town, asked))
         finally:
-            town.stop()
+            if town.runs():
+                town.stop()
     except PerennialError as error:
         print(f"perennial: {error}", file=sys.stderr)
         return error.exit_code

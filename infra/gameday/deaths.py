@@ -103,8 +103,7 @@ def retrain_dies(town: Town, asked: Asked) -> Seen:
     first, run = stable(town), begin(town)
     time.sleep(5)
     began = time.monotonic()
-    for pid in town.flow_processes(run):
-        os.kill(pid, signal.SIGKILL)
+    town.kill_flow(run)
     noticed = wait_until(
         lambda: town.state(run) == "CRASHED", seconds=900, what="the run to be called dead"
     )

@@ -48,7 +48,7 @@ def asking(town: Town, queries: Sequence[str]) -> Iterator[Asked]:
                 return
             try:
                 (result,) = town.search(query)["results"]
-            except (OSError, ValueError):
+            except OSError:
                 asked.failed.append(time.monotonic())
             else:
                 found = (result["request_id"], result["release_id"], time.monotonic())

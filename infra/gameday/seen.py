@@ -47,4 +47,4 @@ def show(found: Sequence[Seen], console: Console) -> None:
 
 
 def _seconds(value: float | None) -> str:
-    return "never" if value is None else f"{value:.1f} s"
+    return "-" if value is None else f"{value:.1f} s"

@@ -1,6 +1,7 @@
 """`make up` as a process, what a person can ask of it, and what a bad night does to it."""
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -48,7 +49,7 @@ class Town:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "infra.up"],
             cwd=CHECKOUT,
-            env=os.environ
+            env=_others()
             | {"PERENNIAL_HOME": str(self.home.parent), "PERENNIAL_PORTS": str(self._shift)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -85,7 +86,7 @@ class Town:
         """What a person gets by `. up/environment.sh`."""
         lines = (self.home / "environment.sh").read_text(encoding="utf-8").splitlines()
         given = (shlex.split(line.removeprefix("export "))[0].partition("=") for line in lines)
-        return {**os.environ, **{name: value for name, _, value in given}}
+        return {**_others(), **{name: value for name, _, value in given}}
 
     def secret(self, name: str) -> str:
         return str(json.loads((self.home / "secrets.json").read_text("utf-8"))[name])
@@ -116,13 +117,21 @@ class Town:
         group = self.pid(name)
         return [pid for pid, _ in _environments() if pid != group and _group_of(pid) == group]
 
-    def flow_processes(self, run_id: str) -> list[int]:
-        """The processes of a flow's run: the worker starts them in a session of their own."""
-        return [pid for pid, names in _environments() if names.get(_RUN) == run_id]
+    def kill_flow(self, run_id: str) -> None:
+        """SIGKILL to the processes of a flow's run: the worker starts them in a session of their
+        own."""
+        for pid, names in _environments():
+            if names.get(_RUN) == run_id:
+                with contextlib.suppress(ProcessLookupError):  # it went with another one
+                    os.kill(pid, signal.SIGKILL)
 
     def prefect(self, path: str, body: Any = None, *, method: str | None = None) -> Any:
-        """What the server's API answers; raises OSError while it is away."""
-        return ask(f"http://127.0.0.1:{self.ports.prefect}/api{path}", body, method=method)[1]
+        """What the server's API answers; raises OSError while it is away or has no answer."""
+        address = f"http://127.0.0.1:{self.ports.prefect}/api{path}"
+        code, answer = ask(address, body, method=method)
+        if code >= 400:
+            raise OSError(f"{address}: {code}")
+        return answer
 
     def deployment(self, name: str) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self.prefect(f"/deployments/name/{name}/{name}")
@@ -198,10 +207,22 @@ def ask(
     )
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            text = answer.read()
-            return answer.status, json.loads(text) if text else None
+            code, text = answer.status, answer.read()
     except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+        with error:
+            code, text = error.code, error.read()
+    except http.client.HTTPException as error:  # whoever was killed in the middle of a word
+        raise OSError(f"{address}: {error}") from error
+    try:
+        return code, json.loads(text) if text else None
+    except ValueError as error:
+        raise OSError(f"{address}: {code}, and no JSON") from error
+
+
+def _others() -> dict[str, str]:
+    """The environment without what would lead to a person's own store, source, server or phone."""
+    ours = ("PERENNIAL_", "PREFECT_", "MLFLOW_", "AWS_", "DVC_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float, what: str) -> float:

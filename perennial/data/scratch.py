@@ -43,7 +43,7 @@ def _locked(folder: Path) -> Iterator[None]:
 def _remove_if_free(folder: Path) -> None:
     try:
         handle = os.open(folder, os.O_RDONLY)
-    except FileNotFoundError:
+    except OSError:  # it went, or is another user's
         return
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

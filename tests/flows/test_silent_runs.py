@@ -14,21 +14,21 @@ import pytest
 
 from flows.deploy import main, pools_of
 
-from .conftest import CHECKOUT
+from .conftest import CHECKOUT, wait_for
 
 pytestmark = pytest.mark.slow
 PREFECT_FILE = CHECKOUT / "infra" / "prefect.yaml"
 LOOKS = """
 import tasks
 import json, sys
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from prefect.client.orchestration import get_client
 from flows.rollout import rollout
 from tasks.dead import look_after_dead_runs, retrain_to_continue, silent_runs
 
-what, own = sys.argv[1:]
+what, own, now = sys.argv[1:]
 with get_client(sync_client=True) as client:
-    own, now = client.read_flow_run(own), datetime.now(UTC)
+    own, now = client.read_flow_run(own), datetime.fromisoformat(now)
     if what == "silent":
         soon = {"again_seconds": 1.0, "silent": timedelta(seconds=8)}
         found = silent_runs(client, but=own, now=lambda: now, **soon)
@@ -96,7 +96,7 @@ def test_a_silent_run_is_called_dead_and_a_retrain_goes_on_at_most_twice(deploye
         ask(deployed, f"/flow_runs/{run['id']}/set_state", body)
 
     def looked(what: str) -> Any:
-        said = python(deployed, "-c", LOOKS, what, own["id"])
+        said = python(deployed, "-c", LOOKS, what, own["id"], now.isoformat())
         return json.loads(said.splitlines()[-1]) if what != "hook" else None
 
     def started() -> list[dict[str, Any]]:
@@ -107,14 +107,21 @@ def test_a_silent_run_is_called_dead_and_a_retrain_goes_on_at_most_twice(deploye
     own, lively = begun(), begun()
     quiet = begun(params="other.yaml", channel="staging", fresh=True)
     time.sleep(8)
+    now = datetime.now(UTC)
     event = {
         "id": str(uuid4()),
-        "occurred": datetime.now(UTC).isoformat(),
+        "occurred": now.isoformat(),
         "event": "prefect.flow-run.heartbeat",
         "resource": {"prefect.resource.id": f"prefect.flow-run.{lively['id']}"},
         "payload": {},
     }
     ask(deployed, "/events", [event])
+    heard = {"filter": {"event": {"name": ["prefect.flow-run.heartbeat"]}}}
+    wait_for(
+        lambda: ask(deployed, "/events/filter", heard)["total"] == 1,
+        seconds=60,
+        what="the server to write down what it heard",
+    )
     assert looked("silent") == [quiet["name"]]  # not the one that looks, nor one that beats
     put(own, "COMPLETED")
     put(lively, "COMPLETED")
@@ -130,6 +137,9 @@ def test_a_silent_run_is_called_dead_and_a_retrain_goes_on_at_most_twice(deploye
     assert asked == {"params": "other.yaml", "channel": "staging", "fresh": None}
     assert looked("continue") is None  # it is to come
     put(again, "CRASHED")
+    assert looked("continue") == again["name"]
+    never_begun = ask(deployed, f"/deployments/{there['id']}/create_flow_run", {"parameters": {}})
+    put(never_begun, "CANCELLED")  # as a late one whose work another does
     assert looked("continue") == again["name"]
     put(begun(), "CRASHED")
     assert looked("continue") is None  # the third: a person must look

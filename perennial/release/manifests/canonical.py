@@ -93,7 +93,8 @@ def _signed(payload: bytes, key: bytes) -> str:
 
 
 def _keys(key: bytes) -> list[bytes]:
-    return [each for each in key.split(b",") if each] or [key]
+    # And all of it as one: a key with a comma in it was whole before keys could be several.
+    return [*(each for each in key.split(b",") if each), key]
 
 
 def _refuse_constant(name: str) -> None:

@@ -40,7 +40,7 @@ def quiet_now(
         return known | dict.fromkeys(OF_A_WEEK, math.inf)
     if accepted_end is None or parse_utc(accepted_end) < parse_utc(asked.log_end):
         return {}
-    lasts = asked.lineage == lineage
+    lasts = asked.lineage in ("", lineage)  # older records name none
     quiet = {
         name: effect
         for name, effect in asked.effects.items()
