@@ -12,6 +12,7 @@ import secrets
 import socket
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from perennial.errors import BadInput
 
 _STORE_BYTES = 512 * 2**20  # of a cluster that is started here
 _NOBODY_SECONDS, _KNOCK_SECONDS = 1.0, 30.0
+_TRIES = 3  # of a start here: a busy machine needs more than the 30 s that Ray gives each
 
 
 class RayCluster:
@@ -85,21 +87,43 @@ class RayCluster:
 def joined(address: str | None) -> Iterator[None]:
     """Be part of the cluster at an address, or of one that is started on this machine's loopback
     for as long as the body runs; raises BadInput where there is neither it nor Ray."""
+    if address is None:
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # it speaks on loopback alone
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ["RAY_AUTH_TOKEN"] = token_here()
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    try:
+        import ray
+    except ImportError as error:
+        raise BadInput(
+            f"compute.backend is ray, but Ray is not installed here ({error}); run "
+            "pip install 'perennial[ray]', or set it to local"
+        ) from error
+    if ray.is_initialized():
+        raise BadInput(
+            "this process is part of a Ray cluster already, and can be of no other; end that with "
+            "ray.shutdown(), or set compute.backend to local"
+        )
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as place:
-        here: dict[str, Any] = {}
-        if address is None:
-            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # it speaks on loopback alone
-            os.environ["RAY_AUTH_MODE"] = "token"
-            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-            here = {"_temp_dir": place, "object_store_memory": _STORE_BYTES}
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        _enter(address, place=place)
         try:
-            import ray
-        except ImportError as error:
-            raise BadInput(
-                f"compute.backend is ray, but Ray is not installed here ({error}); run "
-                "pip install 'perennial[ray]', or set it to local"
-            ) from error
+            yield
+        finally:
+            ray.shutdown()
+
+
+def token_here() -> str:
+    """What this process's own clusters are entered with: always the first, which Ray never reads
+    again, whatever the environment says later."""
+    return os.environ.get("RAY_AUTH_TOKEN") or secrets.token_hex(32)
+
+
+def _enter(address: str | None, *, place: str) -> None:
+    """Join, or start with its files in a place; raises BadInput, and leaves nothing running."""
+    import ray
+
+    here = {"_temp_dir": place, "object_store_memory": _STORE_BYTES}
+    for left in reversed(range(_TRIES if address is None else 1)):
         try:
             _knock(address)
             ray.init(
@@ -108,20 +132,34 @@ def joined(address: str | None) -> Iterator[None]:
                 log_to_driver=False,
                 logging_level="error",
                 runtime_env={"py_modules": [str(Path(__file__).parents[1])]},  # this very code
-                **here,
+                **({} if address else here),
             )
-        except (OSError, RuntimeError, ValueError) as error:
+            return
+        except Exception as error:  # what takes too long Ray tells by no narrower one
+            _abandon(error)
+            if left:
+                continue
             said = " ".join(str(error).split())[:200]
             raise BadInput(
                 f"RAY_ADDRESS is {address}, where no Ray cluster takes this process in ({said}); "
                 "start it with `ray start`, and run this on one of its machines"
                 if address
-                else f"Ray cannot start on this machine ({said}); set compute.backend to local"
+                else f"Ray cannot start on this machine, tried {_TRIES} times ({said}); run again "
+                "when it is less busy, or set compute.backend to local"
             ) from error
-        try:
-            yield
-        finally:
-            ray.shutdown()
+
+
+def _abandon(error: Exception) -> None:
+    """End what was started before an error: of a node that did not come up Ray keeps nothing, and
+    only the error's own frames still hold it."""
+    import ray
+    from ray._private.node import Node
+
+    ray.shutdown()
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        node = frame.f_locals.get("self")
+        if isinstance(node, Node) and hasattr(node, "all_processes"):
+            node.kill_all_processes(check_alive=False, allow_graceful=True, wait=True)
 
 
 def _knock(address: str | None) -> None:
