@@ -79,8 +79,8 @@ def retrain(
                 or swap(run, decision)
             )
         mirror(run, decision)
-        push(run)
         report(run, decision)
+        push(run)  # last: a bucket that is away leaves the report of what was swapped
     return concluded(decision)
 
 

@@ -16,15 +16,20 @@ from prefect.logging import get_run_logger
 from perennial.errors import IntegrityError, Refused
 from perennial.model.digest import file_digest
 from perennial.release.manifests.manifest import Manifest
+from perennial.release.remote.listing import fetch_listing, file_key, listed
 from perennial.release.remote.place import open_remote
 from perennial.release.remote.runs import Folder, PushedRun, Setting, find_run, keep_run
+from perennial.release.stores.durable import write_atomically
+from perennial.release.stores.s3.bucket import Bucket
 from perennial.release.stores.s3.errors import Uncertain
 from perennial.workspace import Workspace, s3_encryption, signing_key
+from tasks.bound import check_bound, remove_unbound
 from tasks.command import DeadlinePassed, run_command
 from tasks.notes import write_note
 from tasks.repro import StageBroke, stage_environment
 from tasks.run import Run
 from tasks.step import can_pass, step
+from tasks.unfinished import owed
 from tasks.workspace import DVC_CONFIG
 
 SETTINGS: tuple[Setting, ...] = ("dvc.lock", "dvc.yaml", "params.yaml", ".dvcignore")
@@ -39,7 +44,9 @@ def push(run: Run) -> bool:
     is done, where it is not set."""
     if run.places.remote is None:
         return False
+    run.note("push", "owed", {})
     push_run(run.workspace, run.places.remote, say=get_run_logger().info)
+    owed(run.workspace).unlink()
     return True
 
 
@@ -102,10 +109,27 @@ def pull_run(
                 f"{name} of run {run.name} in {bucket.place} is not what {manifest.release_id} "
                 "was made with; find out who wrote it, and restore it from a copy"
             )
+    with _worth_another_try():
+        folders = _fetch_listings(bucket, run, to / ".cache" / "dvc")
+    what = f"run {run.name} in {bucket.place}"
+    check_bound(run.settings["dvc.lock"], run.settings["dvc.yaml"], folders, what=what)
     write_note(to / ".dvc" / "config", DVC_CONFIG.format(cache=to.absolute() / ".cache"))
     _point(to, address)
     _dvc(to, "pull", *(f"{folder}.dvc" for folder in run.folders), say=say)
+    if signing_key() is None:
+        remove_unbound(to, run.settings["dvc.lock"])
     return Workspace(to)
+
+
+def _fetch_listings(bucket: Bucket, run: PushedRun, cache: Path) -> dict[str, dict[str, str]]:
+    """{folder: {path: md5}}, from the listings, which DVC then finds in its cache: those of its
+    remote it would believe."""
+    folders = {}
+    for folder, digest in run.folders.items():
+        data = fetch_listing(bucket, digest)
+        folders[folder] = listed(data, what=f"the listing {digest} in {bucket.place}")
+        write_atomically(cache / file_key(digest), [data])
+    return folders
 
 
 def remote_config(address: str) -> str:

@@ -17,9 +17,10 @@ def unfinished(
 ) -> Workspace | None:
     """The newest workspace of these params and this code that has not ended, None without one.
 
-    Ended are those with a report, those whose input or candidate was refused, those that a session
-    was taken out of, and those whose champion's encoder no longer serves, unless it is their own
-    candidate's that serves in its place. A reindex changes no encoder, and so ends nothing.
+    Ended are those with a report whose push did not break off, those whose input or candidate was
+    refused, those that a session was taken out of, and those whose champion's encoder no longer
+    serves, unless it is their own candidate's that serves in its place. A reindex changes no
+    encoder, and so ends nothing.
     """
     found = [Workspace(path.parent) for path in runs.glob("[!.]*/params.yaml")]
     found.sort(key=lambda workspace: workspace.params.stat().st_mtime_ns, reverse=True)
@@ -42,9 +43,15 @@ def forget_failure(workspace: Workspace) -> None:
     _mark(workspace).unlink(missing_ok=True)
 
 
+def owed(workspace: Workspace) -> Path:
+    """There from the beginning of a push to its end."""
+    return workspace.work("push") / "owed.json"
+
+
 def _has_ended(workspace: Workspace, channel: Channel, serving: Served) -> bool:
     summary = workspace.work("report") / "summary.json"
-    if summary.exists() or _mark(workspace).exists() or workspace.forgotten.exists():
+    is_told = summary.exists() and not owed(workspace).exists()
+    if is_told or _mark(workspace).exists() or workspace.forgotten.exists():
         return True
     note = workspace.work("register") / "candidate.json"
     candidate, made = _field(note, "release_id"), _field(note, "lineage")

@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import replace
+from hashlib import md5
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,16 @@ from perennial.errors import BadInput, IntegrityError, Refused
 from perennial.model.digest import file_digest
 from perennial.params.reading import load_params
 from perennial.release.manifests.parts import Provenance
+from perennial.release.remote.listing import file_key
 from perennial.release.remote.place import open_remote
+from perennial.release.remote.runs import keep_run, pushed_runs
 from perennial.release.stores.local import LocalStore
 from perennial.workspace import Places, Workspace
 from tasks.remote import pull, pull_run, push, push_run, remote_config, remote_environment
 from tasks.repro import StageBroke, repro
 from tasks.reproduce import rebuild
 from tasks.run import Run
+from tasks.unfinished import owed
 from tasks.workspace import DVC_CONFIG
 
 STAGES = """\
@@ -87,6 +91,7 @@ def test_a_run_that_was_pushed_is_made_again_where_nothing_of_it_is(
         assert not (made.root / "snapshot.dvc").exists()
         monkeypatch.setenv("PERENNIAL_DVC_REMOTE", address)
         assert push.fn(run_in(made))
+        assert not owed(made).exists()
     keys = {row["Key"] for row in open_remote(address).list("")}
     push_run(made, address, say=print)  # again, as after a kill
     assert {row["Key"] for row in open_remote(address).list("")} == keys
@@ -129,10 +134,62 @@ def test_bytes_that_are_not_those_of_then_are_not_run(made, release, tmp_path, s
     assert not (tmp_path / "elsewhere" / "perennial" / "copy_it.py").exists()
 
 
+def other_code(remote, run):
+    """The folder whose one file does something else, put where DVC looks for it."""
+    data = COPY.replace("copy(", "move(").encode()
+    code = md5(data).hexdigest()
+    remote.put(file_key(code), data)
+    listing = json.dumps([{"md5": code, "relpath": "copy_it.py"}]).encode()
+    folder = f"{md5(listing).hexdigest()}.dir"
+    remote.put(file_key(folder), listing)
+    return listing, replace(run, folders=run.folders | {"perennial": folder})
+
+
 @pytest.mark.slow
-def test_a_remote_that_is_not_there_is_told_in_a_sentence(made, release, s3_store, tmp_path):
-    with pytest.raises(StageBroke, match=r"`dvc push` in .* failed: .*PERENNIAL_DVC_REMOTE"):
-        push_run(made, "s3://nobody-made-this-bucket/dvc", say=print)
+def test_a_listing_or_a_record_that_somebody_wrote_anew_runs_nothing(
+    made, release, tmp_path, s3_store, s3_server
+):
+    address = f"s3://{s3_server.new_bucket()}/dvc"
+    push_run(made, address, say=print)
+    remote, to = open_remote(address), tmp_path / "elsewhere"
+    (run,) = pushed_runs(remote, key=None)
+    listing, other = other_code(remote, run)
+
+    then, _ = remote.get(file_key(run.folders["perennial"]))
+    remote.put(file_key(run.folders["perennial"]), listing)
+    with pytest.raises(IntegrityError, match=r"listing .*\.dir in s3://.* not what its name says"):
+        pull_run(release, address, to, say=print)
+    assert not (to / "perennial").exists()
+    remote.put(file_key(run.folders["perennial"]), then)
+
+    keep_run(remote, other, key=None)
+    with pytest.raises(IntegrityError, match=r"perennial/copy_it\.py of run 0123456789abcdef"):
+        pull_run(release, address, to, say=print)
+    stages = STAGES.replace("copy_it\n", "copy_it && true\n")
+    keep_run(remote, replace(run, settings=run.settings | {"dvc.yaml": stages}), key=None)
+    with pytest.raises(IntegrityError, match=r"^copy of run 0123456789abcdef"):
+        pull_run(release, address, to, say=print)
+    assert not (to / "perennial").exists()
+
+    more = json.dumps([*json.loads(then), {"md5": md5(b"1").hexdigest(), "relpath": "shutil.py"}])
+    remote.put(file_key(md5(b"1").hexdigest()), b"1")
+    folder = f"{md5(more.encode()).hexdigest()}.dir"
+    remote.put(file_key(folder), more.encode())
+    keep_run(remote, replace(run, folders=run.folders | {"perennial": folder}), key=None)
+    assert pull_run(release, address, to, say=print).root == to
+    assert [each.name for each in (to / "perennial").iterdir()] == ["copy_it.py"]
+
+
+@pytest.mark.slow
+def test_a_remote_that_is_not_there_is_told_in_a_sentence(
+    made, release, s3_store, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PERENNIAL_DVC_REMOTE", "s3://nobody-made-this-bucket/dvc")
+    told = r"`dvc push` in .* failed: .*PERENNIAL_DVC_REMOTE"
+    with disable_run_logger(), pytest.raises(StageBroke, match=told):
+        push.fn(run_in(made))
+    assert owed(made).exists(), "the same call continues it"
     with pytest.raises(BadInput, match="PERENNIAL_DVC_REMOTE"):
         pull_run(release, "/a/folder", tmp_path / "elsewhere", say=print)
 

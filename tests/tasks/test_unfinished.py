@@ -1,18 +1,21 @@
 """Which retrain the next call continues: the newest that has not ended and is still about today."""
 
+import ast
+import inspect
 import json
 import os
 from pathlib import Path
 
 import pytest
 
+from flows.retrain import retrain
 from perennial.errors import BadInput, IntegrityError, PlaceUnusable, Refused
 from perennial.release.channels.channel import Channel
 from perennial.release.channels.served import Served
 from perennial.release.channels.transitions import Signed, promoted, rolled_back
 from perennial.workspace import Workspace
 from tasks.notes import write_json
-from tasks.unfinished import forget_failure, mark_failed, unfinished
+from tasks.unfinished import forget_failure, mark_failed, owed, unfinished
 from tasks.workspace import checkout, prepare_workspace, recipe
 
 FIRST, CANDIDATE, OTHER = (f"rel-{digit * 12}" for digit in "abc")
@@ -76,6 +79,22 @@ def test_the_newest_that_has_not_ended_is_continued(begin, find):
     assert find(to(FIRST)) == newest
     write_json(newest.work("report") / "summary.json", {})
     assert find(to(FIRST)) == begin("sha256:01")
+
+
+def test_one_whose_push_broke_off_is_continued_though_its_report_stands(begin, find):
+    workspace = begin()
+    register(workspace)
+    write_json(workspace.work("report") / "summary.json", {})
+    assert find(to(CANDIDATE, to(FIRST))) is None
+    write_json(owed(workspace), {})
+    assert find(to(CANDIDATE, to(FIRST))) == workspace
+
+
+def test_the_report_is_written_before_anything_is_pushed():
+    (within,) = [each for each in ast.walk(ast.parse(inspect.getsource(retrain.fn)))
+                 if isinstance(each, ast.With)]  # fmt: skip
+    last = [each.value.func.id for each in within.body[-2:]]
+    assert last == ["report", "push"], "a bucket that is away leaves the report of what was swapped"
 
 
 def test_a_kill_between_swap_and_report_is_continued_though_the_champion_is_another(begin, find):
