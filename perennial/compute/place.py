@@ -11,7 +11,7 @@ import numpy as np
 from perennial.compute.cluster import RayCluster, joined
 from perennial.compute.crew import Crew
 from perennial.compute.work import Embed, Encode, Search, Work
-from perennial.index.codes import ADDED_ROWS, RowCodes
+from perennial.index.codes import RowCodes, put_together, shards_of
 from perennial.index.exact import CHUNK_ROWS, better_of, chunks_of, nothing_found
 from perennial.index.template import FILE_NAME
 from perennial.model.vectors import Encoding
@@ -92,11 +92,8 @@ class OnRay:
         def encode(file: Path, digest: str, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             work = Encode(digest, vectors.shape[1])
             crew, _ = self._crew_for(work, {FILE_NAME: file})
-            starts = range(0, len(vectors), ADDED_ROWS)
-            shards = ((vectors[start : start + ADDED_ROWS],) for start in starts)
-            found = dict(crew.answers(shards))
-            own, codes = zip(*(found[number] for number in range(len(found))), strict=True)
-            return np.concatenate(own), np.concatenate(codes)
+            shards = shards_of(len(vectors))
+            return put_together(crew.answers((vectors[rows],) for rows in shards), shards)
 
         return encode
 
@@ -147,8 +144,8 @@ def in_order(
     that goes from chunk to chunk finds them, ties and all."""
     waiting: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     best, after = nothing_found(queries, k), 0
-    for number, found in answers:
-        waiting[number] = found
+    for number, (near, at) in answers:
+        waiting[number] = near.copy(), at.copy()  # a view would keep its place in the object store
         while after in waiting:
             scores, rows = waiting.pop(after)
             best = better_of(best, (scores, np.where(rows < 0, -1, rows + after * CHUNK_ROWS)), k)

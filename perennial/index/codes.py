@@ -1,6 +1,6 @@
 """How vectors stand in a FAISS index: encoding them, and an IVF's rows without its quantizer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import faiss
@@ -11,7 +11,10 @@ from perennial.index.factory import Factory
 from perennial.index.gpu import device_for, nearest
 from perennial.index.template import empty_like
 
-ADDED_ROWS = 65_536  # that FAISS assigns to lists at a time: the same rows, the same rounding
+_SHARD_ROWS = 65_536  # whole blocks of FAISS's products: the same rows, the same rounding
+# Far above what FAISS gives to BLAS, which rounds otherwise than its own loops; what is too little
+# for that differs between its versions (20 rows, later a product of rows and centroids).
+_LEAST_ROWS = _SHARD_ROWS // 4
 # A template's file, its digest and (n, d) rows to what row_codes makes of them, elsewhere.
 RowCodes = Callable[[Path, str, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -63,6 +66,28 @@ def row_codes(vectors: np.ndarray, template: faiss.IndexIVF) -> tuple[np.ndarray
     codes = np.empty((len(vectors), template.code_size), dtype=np.uint8)
     pointers = faiss.swig_ptr(vectors), faiss.swig_ptr(own), faiss.swig_ptr(codes)
     template.encode_vectors(len(vectors), *pointers)
+    return own, codes
+
+
+def shards_of(rows: int) -> list[slice]:
+    """Rows in shards that each round as all of them in one `add` do: too few, which
+    might round otherwise, go with the shard before them."""
+    starts = list(range(0, rows, _SHARD_ROWS))
+    if len(starts) > 1 and rows - starts[-1] < _LEAST_ROWS:
+        starts.pop()
+    return [slice(*ends) for ends in zip(starts, [*starts[1:], rows], strict=True)]
+
+
+def put_together(
+    answers: Iterable[tuple[int, tuple[np.ndarray, np.ndarray]]], shards: Sequence[slice]
+) -> tuple[np.ndarray, np.ndarray]:
+    """What row_codes makes of each shard, one at least and in any order, to that of all rows; each
+    is copied as it comes, so that what carried it can let go of it."""
+    own, codes = np.empty(shards[-1].stop, dtype=np.int64), np.empty((0, 0), dtype=np.uint8)
+    for number, (its_own, its_codes) in answers:
+        if not len(codes):
+            codes = np.empty((len(own), its_codes.shape[1]), dtype=np.uint8)
+        own[shards[number]], codes[shards[number]] = its_own, its_codes
     return own, codes
 
 
