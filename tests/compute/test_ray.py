@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ray_cluster import STORE_BYTES, RayMachines
+from ray_cluster import QUIET, STORE_BYTES, end, ray_machines
 from ray_driver import CHUNK, TEXTS, texts
 from tiny_encoder import write_encoder
 
@@ -29,6 +29,36 @@ with joined(sys.argv[1]):
     print(sum(len(answer) for _, answer in crew.answers([(8_000_000,)] * 40)))
     crew.leave()
 """
+TWICE = """
+import ray
+from perennial.compute.cluster import joined
+for number in range(2):
+    with joined(None):
+        print(ray.get(ray.remote(num_cpus=1)(lambda: number).remote()), flush=True)
+"""
+LATE = """
+import sys
+import psutil
+from ray._private import services
+from perennial.compute.cluster import joined
+from perennial.errors import BadInput
+late, there = int(sys.argv[1]), services.get_node
+def get_node(*given):
+    global late
+    if late:
+        late -= 1
+        raise Exception("The current node timed out during startup.")
+    return there(*given)
+services.get_node = get_node
+def raylets():
+    return sum(each.name() == "raylet" for each in psutil.Process().children(recursive=True))
+try:
+    with joined(None):
+        print("joined", raylets())
+except BadInput as error:
+    print(error)
+print("left", len(psutil.Process().children(recursive=True)))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -45,24 +75,44 @@ def alone(encoder):
 @pytest.fixture(scope="module")
 def machines():
     """Two machines of one CPU each: the first is the head."""
-    found = RayMachines(head_cpus=1)
-    try:
+    with ray_machines(head_cpus=1) as found:
         found.add(cpus=1)
         yield found
-    finally:
-        found.close()
 
 
-def start(*arguments, environment=None):
-    tests = Path(__file__).parents[1]
-    path = os.pathsep.join([str(tests.parent), str(tests)])
-    return subprocess.Popen(
-        [sys.executable, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=(environment or os.environ) | {"PYTHONPATH": path},
-    )
+@pytest.fixture
+def start():
+    """Starts a Python of its own; whatever a test starts ends with it."""
+    started = []
+
+    def one(*arguments, environment=None):
+        tests = Path(__file__).parents[1]
+        path = os.pathsep.join([str(tests.parent), str(tests)])
+        process = subprocess.Popen(
+            [sys.executable, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=(environment or os.environ) | QUIET | {"PYTHONPATH": path},
+        )
+        started.append(process)
+        return process
+
+    yield one
+    for process in started:
+        end(process)
+        process.communicate()
+
+
+@pytest.fixture
+def driver(start, machines, encoder, tmp_path):
+    """Starts a process that has the texts embedded, and spends so many seconds at each chunk."""
+
+    def one(*, seconds):
+        given = ("-m", "ray_driver", encoder, tmp_path / "vectors", tmp_path / "made.npy", seconds)
+        return start(*given, machines.address, environment=machines.environment)
+
+    return one
 
 
 def ended(process):
@@ -79,37 +129,34 @@ def kept(encoder, vectors):
         return len(cache)
 
 
-def driver(machines, encoder, place, *, seconds):
-    given = ("-m", "ray_driver", encoder, place / "vectors", place / "made.npy", seconds)
-    return start(*given, machines.address, environment=machines.environment)
-
-
 def test_a_driver_that_is_killed_goes_on_with_the_shards_that_it_lacks(
-    machines, encoder, alone, tmp_path
+    driver, encoder, alone, tmp_path
 ):
-    first = driver(machines, encoder, tmp_path, seconds=0.3)
+    first = driver(seconds=0.3)
     for _ in range(5):
         assert first.stdout.readline() == f"{CHUNK}\n", first.communicate()
     first.send_signal(signal.SIGKILL)
     first.communicate()
     whole = kept(encoder, tmp_path / "vectors")
     assert 5 * CHUNK <= whole < TEXTS and whole % CHUNK == 0, "whole shards only"
-    said = ended(driver(machines, encoder, tmp_path, seconds=0))
+    said = ended(driver(seconds=0))
     assert f"asked for {(TEXTS - whole) // CHUNK}" in said
     np.testing.assert_array_equal(np.load(tmp_path / "made.npy"), alone)
 
 
-def test_four_times_what_the_object_store_holds_goes_through_it(machines):
+def test_four_times_what_the_object_store_holds_goes_through_it(machines, start):
     said = ended(start("-c", FILL, machines.address, environment=machines.environment))
     assert int(said[-1]) == 320_000_000 > 3 * STORE_BYTES
 
 
 def test_a_machine_that_is_killed_costs_no_shard_and_changes_no_byte(
-    machines, encoder, alone, tmp_path
+    machines, driver, alone, tmp_path
 ):
-    ours = driver(machines, encoder, tmp_path, seconds=0.3)
+    ours = driver(seconds=0.3)
     for _ in range(5):
         assert ours.stdout.readline() == f"{CHUNK}\n", ours.communicate()
+    machines.until_it_works(machines.started[1])
+    assert ours.poll() is None
     machines.kill(machines.started[1])
     said = ended(ours)
     assert said.count(f"{CHUNK}") == TEXTS // CHUNK - 5
@@ -117,7 +164,9 @@ def test_a_machine_that_is_killed_costs_no_shard_and_changes_no_byte(
     np.testing.assert_array_equal(np.load(tmp_path / "made.npy"), alone)
 
 
-def test_without_an_address_it_starts_its_own_and_leaves_nothing_at_home(encoder, alone, tmp_path):
+def test_without_an_address_it_starts_its_own_and_leaves_nothing_at_home(
+    start, encoder, alone, tmp_path
+):
     environment = os.environ | {"HOME": str(tmp_path)}
     given = ("-m", "ray_driver", encoder, tmp_path / "vectors", tmp_path / "made.npy", 0)
     ended(start(*given, environment=environment))
@@ -125,7 +174,18 @@ def test_without_an_address_it_starts_its_own_and_leaves_nothing_at_home(encoder
     assert sorted(path.name for path in tmp_path.iterdir()) == ["made.npy", "vectors"]
 
 
-def test_an_address_where_nobody_is_is_one_sentence(encoder, tmp_path):
+def test_an_address_where_nobody_is_is_one_sentence(start, encoder, tmp_path):
     given = ("-m", "ray_driver", encoder, tmp_path / "vectors", tmp_path / "made.npy", 0)
     problem = start(*given, "127.0.0.1:1").communicate(timeout=1000)[1]
     assert "BadInput: RAY_ADDRESS is 127.0.0.1:1, where no Ray cluster" in problem
+
+
+def test_a_process_starts_a_cluster_of_its_own_as_often_as_it_needs_one(start):
+    assert ended(start("-c", TWICE)) == ["0", "1"]
+
+
+@pytest.mark.parametrize(("late", "said"), [(2, "joined 1"), (3, "tried 3 times (The current")])
+def test_a_start_that_takes_too_long_is_ended_whole_and_tried_again(start, late, said):
+    problem, left = ended(start("-c", LATE, late))
+    assert said in problem
+    assert left == "left 0"

@@ -4,16 +4,18 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ray_cluster import free_port
+from ray_cluster import end, free_port
 from small import write_params
 
 from perennial.model.digest import directory_digest
 from perennial.workspace import Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+Started = tuple[subprocess.Popen[bytes], Path]  # and what it says
 
 
 @pytest.fixture
@@ -28,30 +30,40 @@ def workspaces(trained_workspace: Path, tmp_path: Path) -> list[Workspace]:
     return found
 
 
-def agent(
-    workspace: Workspace, *, machines: int, processes: int, meeting: int
-) -> subprocess.Popen[str]:
-    """What somebody types on each machine, in the workspace."""
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run"),
-        *("--nnodes", str(machines), "--nproc-per-node", str(processes)),
-        *("--rdzv-backend", "c10d", "--rdzv-id", "perennial"),
-        *("--rdzv-endpoint", f"127.0.0.1:{meeting}"),
-        *("-m", "perennial.stages.train"),
-    ]
-    environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo"}
-    return subprocess.Popen(
-        command, cwd=workspace.root, env=environment, stderr=subprocess.PIPE, text=True
-    )
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Callable[..., Started]]:
+    """Starts what somebody types on each machine, in the workspace; it ends with the test."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def one(workspace: Workspace, *, machines: int, processes: int, meeting: int) -> Started:
+        command = [
+            *(sys.executable, "-m", "torch.distributed.run"),
+            *("--nnodes", str(machines), "--nproc-per-node", str(processes)),
+            *("--rdzv-backend", "c10d", "--rdzv-id", "perennial"),
+            *("--rdzv-endpoint", f"127.0.0.1:{meeting}"),
+            *("-m", "perennial.stages.train"),
+        ]
+        environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo"}
+        said = tmp_path / f"agent-{len(started)}.log"
+        with said.open("wb") as log:
+            process = subprocess.Popen(command, cwd=workspace.root, env=environment, stderr=log)
+        started.append(process)
+        return process, said
+
+    yield one
+    for process in started:
+        end(process)
 
 
-def ends(*agents: subprocess.Popen[str]) -> tuple[list[int], str]:
+def ends(*agents: Started) -> tuple[list[int], str]:
     """Their exit codes, and all that they said."""
-    said = "".join(each.communicate(timeout=1000)[1] for each in agents)
-    return [each.returncode for each in agents], said
+    codes = [process.wait(1000) for process, _ in agents]
+    return codes, "".join(said.read_text() for _, said in agents)
 
 
-def test_two_machines_of_one_process_train_the_bytes_of_one_machine_of_two(workspaces) -> None:
+def test_two_machines_of_one_process_train_the_bytes_of_one_machine_of_two(
+    workspaces, agent
+) -> None:
     one, shared = workspaces
     codes, said = ends(agent(one, machines=1, processes=2, meeting=free_port()))
     assert codes == [0], said
@@ -61,7 +73,7 @@ def test_two_machines_of_one_process_train_the_bytes_of_one_machine_of_two(works
     assert directory_digest(one.artifacts("train")) == directory_digest(shared.artifacts("train"))
 
 
-def test_machines_with_workspaces_of_their_own_that_differ_are_refused(workspaces) -> None:
+def test_machines_with_workspaces_of_their_own_that_differ_are_refused(workspaces, agent) -> None:
     one, other = workspaces
     write_params(other.params, {"train": {"learning_rate": 0.001}})
     meeting = free_port()
