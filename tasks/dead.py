@@ -97,7 +97,7 @@ def retrain_to_continue(client: SyncPrefectClient, *, now: datetime) -> FlowRun 
     runs = [
         run
         for run in _runs(client, ["retrain"])
-        if not (_is_far(run, now) or (run.state_type == StateType.CANCELLED and not run.start_time))
+        if not (_is_far(run, now) or (run.state_type == StateType.CANCELLED and not run.run_count))
     ]
     crashed = 0
     for run in runs:

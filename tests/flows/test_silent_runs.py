@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ PREFECT_FILE = CHECKOUT / "infra" / "prefect.yaml"
 LOOKS = """
 import tasks
 import json, sys
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from prefect.client.orchestration import get_client
 from flows.rollout import rollout
 from tasks.dead import look_after_dead_runs, retrain_to_continue, silent_runs
@@ -34,7 +35,7 @@ with get_client(sync_client=True) as client:
         found = silent_runs(client, but=own, now=lambda: now, **soon)
         print(json.dumps([run.name for run in found]))
     elif what == "continue":
-        found = retrain_to_continue(client, now=now)
+        found = retrain_to_continue(client, now=datetime.now(UTC))
         print(json.dumps(found and found.name))
 if what == "hook":
     look_after_dead_runs(rollout, own, None)
@@ -49,9 +50,17 @@ def ask(environment: Mapping[str, str], path: str, body: Any = None, *, method: 
         {"Content-Type": "application/json"},
         method=method or ("GET" if data is None else "POST"),
     )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        text = answer.read()
-        return json.loads(text) if text else None
+    for _ in range(60):
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                text = answer.read()
+                return json.loads(text) if text else None
+        except urllib.error.HTTPError as error:
+            # As Prefect's own client does: its scheduler held the database, nothing was done.
+            if error.code != 503:
+                raise
+            time.sleep(1)
+    raise AssertionError(f"{path} stays unavailable")
 
 
 def python(environment: Mapping[str, str], *arguments: str) -> str:
