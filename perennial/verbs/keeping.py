@@ -184,12 +184,16 @@ def register_keeping(
             key=key(),
             say=(lambda line: None) if as_json else warn,
         )
-        pushed, snapshots = forget_in_remote(places, sought[0], key=key())
-        if done.releases or done.objects or pushed:
-            about = {"documents": len(doc), "releases": [e.release_id for e in done.releases]}
-            about["snapshots"] = sorted(snapshots)
-            said: dict[str, Any] = {"what": "forgot documents", "why": reason, "about": about}
+
+        def tell(snapshots: frozenset[str]) -> None:
+            about = {"documents": len(doc or []), "releases": [e.release_id for e in done.releases]}
+            said: dict[str, Any] = {"what": "forgot documents", "why": reason}
+            said["about"] = about | {"snapshots": sorted(snapshots)}
             write_deed(store, who=who(), now=datetime.now(UTC), key=key(), **said)
+
+        if done.releases or done.objects:
+            tell(frozenset())
+        pushed = forget_in_remote(places, sought[0], key=key(), say_first=tell)
         kept, remains = still_in_source(places.source, doc), find_remains(places, sought[0])
         value = forgetting_value(
             done, doc, cached=cleared[0], pushed=pushed, in_source=kept, remains=remains

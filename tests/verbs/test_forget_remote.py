@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 from datetime import UTC, datetime
 from hashlib import md5, sha256
 
@@ -11,11 +12,15 @@ import pytest
 from tiny_release import publish_folders, write_folders
 
 from perennial.data.schema import REQUESTS
+from perennial.errors import PlaceUnusable
 from perennial.release.audit import read_deeds
 from perennial.release.publishing.publish import promote
+from perennial.release.remote.copies import Copies, fetched
 from perennial.release.remote.place import open_remote
 from perennial.release.remote.runs import PushedRun, keep_run, pushed_runs
 from perennial.release.stores.open import open_store
+from perennial.verbs.forgetting.named import digests_apart, to_look_into
+from perennial.verbs.forgetting.remote import unseen
 from perennial.verbs.freezing.sessions import pseudonym
 
 pytestmark = pytest.mark.slow
@@ -58,8 +63,12 @@ class Remote:
         listing = [
             {"md5": self.push(data), "relpath": name} for name, data in sorted(files.items())
         ]
-        folder = self.push(json.dumps(listing).encode(), ".dir")
-        folders = dict.fromkeys(("snapshot", "perennial", "expectations"), folder)
+        code = [each for each in listing if each["relpath"] == "code"]
+        folder, of_code = (
+            self.push(json.dumps(rows).encode(), ".dir")
+            for rows in ([each for each in listing if each not in code], code)
+        )
+        folders = {"snapshot": folder, "perennial": of_code, "expectations": of_code}
         lock = "sha256:" + f"{number}" * 64
         keep_run(
             self.bucket,
@@ -136,8 +145,60 @@ def test_a_document_goes_from_the_remote_too_and_its_snapshots_are_told(remote, 
     assert code == 0, err
     assert json.loads(out)["pushed"] == 1
     assert catalogue not in [data for _, data in remote.versions()]
-    (deed,) = read_deeds(store, key=None)
-    assert deed.about["snapshots"] == [SNAPSHOTS[1]]
+    of_releases, of_remote = read_deeds(store, key=None)
+    assert (of_releases.about["snapshots"], of_remote.about["snapshots"]) == ([], [SNAPSHOTS[1]])
+
+
+def test_who_dies_while_he_erases_has_said_what(remote, run, tmp_path, monkeypatch):
+    store = open_store(os.environ["PERENNIAL_STORE"])
+    made = publish_folders(store, write_folders(tmp_path / "made", tag="first"))
+    promote(store, "production", made.release_id, now=NOON, why="first", who="test")
+    remote.push_run(1, catalogue=parquet(pa.table({"doc_id": ["first-7"], "text": ["a"]})))
+
+    def away(self, key):
+        raise PlaceUnusable("the bucket is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Copies, "erase", away)
+        assert run("forget", "--doc", "first-7")[0] != 0
+    assert [each.about["snapshots"] for each in read_deeds(store, key=None)] == [[], [SNAPSHOTS[1]]]
+
+
+def test_no_key_chooses_where_a_copy_lies(remote):
+    remote.bucket.put("a" * 300, b"longer than the name of a file may be")
+    with fetched(remote.bucket, numbers=True) as copies:
+        assert copies.folder.stat().st_mode & 0o777 == 0o700
+        assert {path.parent for path in copies.keys} == {copies.folder}
+        (path,) = [path for path, key in copies.keys.items() if key == "a" * 300]
+        assert path.read_bytes() == b"longer than the name of a file may be"
+    assert not copies.folder.exists()
+
+
+def test_copies_of_one_that_was_killed_go_with_the_next(remote, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / "perennial-remote-killed"
+    left.mkdir()
+    with fetched(remote.bucket, numbers=False):
+        assert not left.exists()
+
+
+def test_what_is_pushed_meanwhile_is_told(remote):
+    with fetched(remote.bucket, numbers=False) as copies:
+        assert unseen(copies) == ()
+        copies.erase(next(iter(copies.keys)))
+        assert unseen(copies) == ()
+        name = remote.push(b"of a push that was at work")
+        (said,) = unseen(copies)
+    assert said.startswith(f"{remote.bucket.place}/files/md5/{name[:2]}/{name[2:]} came meanwhile")
+
+
+def test_a_query_of_one_word_takes_no_code_and_no_record_along(remote):
+    remote.push_run(0, code=b'KIND = "search"', requests=b"<td>search</td>")
+    with fetched(remote.bucket, numbers=False) as copies:
+        apart = digests_apart([], [], copies, key=None)
+        told = {path.read_bytes() for path in to_look_into(copies, apart)}
+    assert b"<td>search</td>" in told and b'KIND = "search"' not in told
+    assert not any(b'"format_version"' in each or b'"relpath"' in each for each in told)
 
 
 def test_without_a_remote_nothing_of_it_is_asked(remote, run, monkeypatch):

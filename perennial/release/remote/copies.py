@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from perennial.data.scratch import own_folder
 from perennial.release.stores.s3.bucket import Bucket
 from perennial.release.stores.s3.errors import NotThere
 
@@ -18,36 +19,51 @@ _SAFETENSORS = b'{"'  # behind eight bytes of length
 
 @dataclass(frozen=True)
 class Copies:
-    """The copies in a folder of this machine, and the key that each was fetched from."""
+    """The copies in a folder of this machine, and the key that each was fetched from; the `seen`
+    are the versions that were there."""
 
     bucket: Bucket
     folder: Path
     keys: dict[Path, str]
+    seen: set[tuple[str, str]]
 
     def erase(self, path: Path) -> None:
         """Remove what the copy was fetched from, in every version that the bucket keeps."""
-        self.bucket.erase(self.keys[path])
+        key = self.keys[path]
+        self.bucket.erase(key)
+        self.seen.difference_update([each for each in self.seen if each[0] == key])
+
+    def arrived(self) -> list[str]:
+        """The keys that have a version now which nobody looked into: a push was at work."""
+        return sorted(
+            {str(row["Key"]) for row in self.bucket.versions("") if _name(row) not in self.seen}
+        )
 
 
 @contextmanager
 def fetched(bucket: Bucket, *, numbers: bool) -> Iterator[Copies]:
-    """All of them, in a folder that goes at the end; without `numbers` none of the files that hold
-    nothing else, which are most of the bytes."""
-    with tempfile.TemporaryDirectory(prefix="perennial-remote-") as name:
-        folder, keys, seen = Path(name), dict[Path, str](), set[tuple[str, str]]()
+    """All of them, in a folder that goes at the end, or with the next where this one is killed;
+    without `numbers` none of the files that hold nothing else, which are most of the bytes."""
+    with own_folder(Path(tempfile.gettempdir()), prefix="perennial-remote-") as folder:
+        keys, bodies, seen = dict[Path, str](), set[tuple[str, str]](), set[tuple[str, str]]()
         for row in bucket.versions(""):
             key, size = str(row["Key"]), int(row["Size"])
             version = {} if "VersionId" not in row else {"VersionId": row["VersionId"]}
-            if not size or (key, row["ETag"]) in seen:  # another version of the same bytes
+            seen.add(_name(row))
+            if not size or (key, row["ETag"]) in bodies:  # another version of the same bytes
                 continue
-            seen.add((key, row["ETag"]))
-            path = folder / str(len(seen)) / key
-            path.parent.mkdir(parents=True)
+            bodies.add((key, row["ETag"]))
+            path = folder / str(len(bodies))  # never by the key, which others choose
             with suppress(NotThere):  # it went meanwhile
                 if numbers or not _is_numbers(bucket, key, size, version):
                     bucket.fetch(key, path, **version)
                     keys[_named(path)] = key
-        yield Copies(bucket, folder, keys)
+        yield Copies(bucket, folder, keys, seen)
+
+
+def _name(row: dict[str, Any]) -> tuple[str, str]:
+    """A version's name, or, in a bucket that keeps none, what stands for it."""
+    return str(row["Key"]), str(row.get("VersionId", row["ETag"]))
 
 
 def _named(path: Path) -> Path:

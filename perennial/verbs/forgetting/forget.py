@@ -32,7 +32,7 @@ from perennial.verbs.forgetting.plan import (
     planned,
     trained_on,
 )
-from perennial.verbs.forgetting.remote import erase_copies, remote_copies
+from perennial.verbs.forgetting.remote import erase_copies, remote_copies, unseen
 from perennial.verbs.forgetting.removal import remove_traces
 from perennial.verbs.forgetting.session import Session
 from perennial.workspace import Places
@@ -97,13 +97,15 @@ def forget_session(
         done = replace(
             plan,
             is_plan=False,
-            unreached=unreached if session.requests else (),
+            unreached=plan.unreached + (unreached if session.requests else ()),
             asked=of_releases,
             trained=trained_on(store, session.snapshots, key=key),
             vectors=_clear_vectors(places.cache, session),
             at_work=remove_traces(here_only, session, now=now, at_work=at_work)
             + tuple(f"a snapshot in {each}" for each in sorted(at_work) if not half_made(each)),
         )
+        if copies is not None:  # a push may have been at work
+            done = replace(done, unreached=done.unreached + unseen(copies))
         if is_continued or done.traces or done.asked.queries:
             about = _about(done, session) | {"continued": is_continued}
             what = "forgot a session"

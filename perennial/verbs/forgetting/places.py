@@ -9,6 +9,7 @@ from typing import Literal
 import pyarrow as pa
 
 from perennial.verbs.forgetting.making import half_made
+from perennial.verbs.forgetting.named import is_apart
 from perennial.verbs.forgetting.pages import names_it
 from perennial.verbs.forgetting.session import Session, spools
 from perennial.verbs.forgetting.tables import (
@@ -26,7 +27,6 @@ REMOTE = "DVC remote"
 JOURNALS = "forgetting"
 _WEIGHTS = {".faiss", ".npy", ".safetensors"}  # numbers only
 _OURS = ("snapshot", "artifacts", "work")
-_CODE = ("perennial", "expectations")  # a run's own copy of the packages
 _LAST = "requests"  # only a request makes the rest count
 
 
@@ -51,13 +51,17 @@ def frozen_folders(places: Places, here: Path) -> list[Path]:
 
 
 def find_traces(
-    places: Places, session: Session, here: Path, remote: Path | None = None
+    places: Places,
+    session: Session,
+    here: Path,
+    remote: Iterable[Path] = (),
+    apart: frozenset[str] = frozenset(),
 ) -> list[Trace]:
-    """Every file below the places with something of the session, in the order of removal; in the
-    folder `remote` are copies of what DVC's remote has."""
-    looked, half = _Look(session, names_it(session)), half_made(places.runs)
+    """Every file below the places with something of the session, in the order of removal; `remote`
+    are copies of what DVC's remote has, `apart` the md5 of files that are not looked into."""
+    looked, half = _Look(session, names_it(session), apart), half_made(places.runs)
     found = [
-        *looked.below(REMOTE, [] if remote is None else [remote], how="file"),
+        *looked.below(REMOTE, remote, how="file"),
         *looked.below(DVC, [places.cache / "dvc"], how="file"),
         *(t for each in _entries(places.cache) if each.name not in ("dvc", "vectors")
           for t in looked.below(CACHES, [each], how="file")),
@@ -94,12 +98,12 @@ def _is_of_a_snapshot(trace: Trace) -> bool:
 class _Look:
     session: Session
     names: Callable[[Path], bool]
+    apart: frozenset[str]
 
     def in_workspace(self, where: str, root: Path, folder: str = ".") -> Iterator[Trace]:
         """The traces of a run; what encoders are made of is not text that anybody asked."""
         for path in _files(root / folder):
-            parts = path.relative_to(root).parts
-            if parts[:1] not in [(each,) for each in _CODE] and "encoder" not in parts:
+            if not is_apart(path.relative_to(root).as_posix()):
                 yield from self._of(path, where, root, how="rows")
 
     def below(
@@ -113,7 +117,9 @@ class _Look:
         """The traces below the folders. Of a live log only tables lose rows; else, who knows."""
         for root in roots:
             for path in _files(root):
-                if "encoder" not in path.relative_to(root).parts and path.suffix != ".arrows":
+                if f"{path.parent.name}{path.name}" in self.apart or path.suffix == ".arrows":
+                    continue
+                if "encoder" not in path.relative_to(root).parts:
                     yield from self._of(path, where, root, how=how, is_live=is_live)
 
     def _of(

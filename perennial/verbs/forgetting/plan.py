@@ -10,6 +10,7 @@ from perennial.release.forgetting.forgotten import today
 from perennial.release.remote.copies import Copies
 from perennial.release.stores.store import Store
 from perennial.verbs.forgetting.journal import journal_of, read_journal
+from perennial.verbs.forgetting.named import digests_apart, to_look_into
 from perennial.verbs.forgetting.places import (
     REMOTE,
     Trace,
@@ -78,19 +79,23 @@ def planned(
     session = read_journal(journal_of(places.home, asked)) | find_session(
         asked, source=places.source, frozen=frozen, key=session_key
     )
-    found = find_traces(places, session, here, remote)
+    runs = [*(each for each in frozen if (each / "dvc.yaml").is_file()), here]
+    caches = (places.cache / "dvc", here / ".dvc" / "cache")
+    apart = digests_apart(runs, caches, copies, key=key)
+    found = find_traces(places, session, here, to_look_into(copies, apart), apart)
     session |= Session(snapshots=snapshots_of(found))
     if copies is not None:
         session |= Session(snapshots=snapshots_with(copies, in_remote(found), key=key))
     return session, SessionForgotten(
         is_plan=True,
         traces=tuple(each for each in found if each.how != "stays"),
-        stays=tuple(each for each in found if each.how == "stays"),
+        stays=tuple(each for each in found if each.how == "stays" and each.where != REMOTE),
         at_work=(),
         spooled=in_spools(places.source, session),
         vectors=0,
         asked=Asked(releases_asked(store, session.queries, key=key), {}, ()),
         trained=trained_on(store, session.snapshots, key=key),
+        unreached=() if copies is None else _unreadable(copies, found),
     )
 
 
@@ -112,3 +117,8 @@ def trained_on(store: Store, snapshots: frozenset[str], *, key: bytes | None) ->
 def in_remote(traces: Iterable[Trace]) -> list[Path]:
     """The copies of what goes from DVC's remote."""
     return [each.path for each in traces if each.where == REMOTE]
+
+
+def _unreadable(copies: Copies, found: Iterable[Trace]) -> tuple[str, ...]:
+    keys = [copies.keys[e.path] for e in found if e.where == REMOTE and e.how == "stays"]
+    return tuple(f"{copies.bucket.place}/{key} cannot be read: look at it" for key in keys)
