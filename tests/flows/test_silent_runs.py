@@ -125,7 +125,8 @@ def test_a_silent_run_is_called_dead_and_a_retrain_goes_on_at_most_twice(deploye
         "payload": {},
     }
     ask(deployed, "/events", [event])
-    heard = {"filter": {"event": {"name": ["prefect.flow-run.heartbeat"]}}}
+    theirs = {"id": [event["resource"]["prefect.resource.id"]]}
+    heard = {"filter": {"event": {"name": [event["event"]]}, "resource": theirs}}
     wait_for(
         lambda: ask(deployed, "/events/filter", heard)["total"] == 1,
         seconds=60,
