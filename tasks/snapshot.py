@@ -28,7 +28,7 @@ def snapshot(params: Path, channel: str, *, fresh: bool) -> Workspace:
     Equal input finds the workspace that is there, and continues it too.
     """
     began, now = time.monotonic(), datetime.now(UTC)
-    places, section = Places.from_environment(), load_params(params)
+    places, section = Places.from_environment(), load_params(params).snapshot
     frozen = 0.0
 
     def freeze(folder: Path) -> str:
@@ -39,14 +39,9 @@ def snapshot(params: Path, channel: str, *, fresh: bool) -> Workspace:
             open_store(places.store),
             channel,
             folder,
-            window_days=section.snapshot.window_days,
-            click_window_seconds=section.snapshot.click_window_seconds,
-            max_unknown_share=section.snapshot.max_unknown_share,
-            min_query_sessions=section.snapshot.min_query_sessions,
-            memory_mb=section.snapshot.memory_mb,
+            params=section,
             key=signing_key(),
             session_key=session_key(),
-            lineages=section.snapshot.lineages,
         )
         frozen = time.monotonic() - start
         if info.left_out:

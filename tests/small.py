@@ -115,14 +115,9 @@ def snapshot_into(home: Path, to: Path, params: Params) -> SnapshotInfo:
         LocalStore(home / "store"),
         "production",
         to,
-        window_days=params.snapshot.window_days,
-        click_window_seconds=params.snapshot.click_window_seconds,
-        max_unknown_share=params.snapshot.max_unknown_share,
-        min_query_sessions=params.snapshot.min_query_sessions,
-        memory_mb=params.snapshot.memory_mb,
+        params=params.snapshot,
         key=None,
         session_key=None,
-        lineages=params.snapshot.lineages,
     )
 
 

@@ -132,14 +132,12 @@ def _retrain(
 def _snapshot(source: Path, store: Any, workspace: Workspace, params: Params) -> str:
     from perennial.verbs.snapshot import take_snapshot
 
-    section = params.snapshot.model_dump()
-    named = ("window_days", "click_window_seconds", "max_unknown_share")
     taken = take_snapshot(
         source,
         store,
         CHANNEL,
         workspace.snapshot,
-        **{name: section[name] for name in (*named, "min_query_sessions", "memory_mb")},
+        params=params.snapshot.model_copy(update={"lineages": 1}),
         key=None,
         session_key=None,
     )

@@ -1,5 +1,6 @@
 """A sample of what people asked last, kept with a release, so that drift is measured by traffic.
 
+Of a channel's people alone: those of another, whose log lies beside it, may ask for other things.
 Of each session the first query counts, as for who looks at live traffic: one person, one vote.
 """
 
@@ -18,7 +19,7 @@ REFERENCES = pa.schema(
 _SAMPLE = """
 with recent as (
     select query, session_id, request_id, ts from read_parquet($requests) where ts > (
-        select max(ts) from read_parquet($requests)) - to_days($days)),
+        select max(ts) from read_parquet($requests)) - to_days($days) and channel = $channel),
 firsts as (
     select query, request_id from recent where trim(query) <> ''
     qualify row_number() over (partition by session_id order by ts, request_id) = 1),
@@ -31,11 +32,12 @@ select query, count(*)::bigint as requests, any_value(sessions)::bigint as sessi
 from drawn group by query order by query"""
 
 
-def sample_references(requests: Path, *, days: int, most: int, seed: int) -> pa.Table:
-    """At most `most` first queries of the log's last `days`, by text, in REFERENCES' columns."""
-    parameters = {"requests": str(requests), "days": days, "most": most, "seed": seed}
+def sample_references(requests: Path, *, channel: str, days: int, most: int, seed: int) -> pa.Table:
+    """At most `most` of a channel's first queries of the log's last `days`, by text, in
+    REFERENCES' columns."""
+    drawn = {"channel": channel, "days": days, "most": most, "seed": seed}
     with duckdb.connect(config={"threads": 2}) as connection:
         connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
-        rows = connection.execute(_SAMPLE, parameters).fetchall()
+        rows = connection.execute(_SAMPLE, {"requests": str(requests), **drawn}).fetchall()
     columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
     return pa.table(columns, schema=REFERENCES)

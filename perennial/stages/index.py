@@ -1,5 +1,6 @@
 """index: the candidate's encoder and the catalogue to the candidate's index."""
 
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from perennial.compute.place import HERE, Compute
 from perennial.data.documents import indexed_texts
 from perennial.data.references import REFERENCES, sample_references
 from perennial.data.tables import read_table
+from perennial.errors import BadInput
 from perennial.index.build import build_index
 from perennial.index.health import index_health
 from perennial.model.digest import text_digest
@@ -50,6 +52,7 @@ def run(workspace: Workspace, params: Params) -> None:
             encoder=workspace.artifacts("train") / "encoder",
             asked=sample_references(
                 workspace.log("requests"),
+                channel=_channel(workspace.snapshot / "snapshot.json"),
                 days=section.reference_days,
                 most=section.reference_queries,
                 seed=section.seed,
@@ -69,6 +72,16 @@ def run(workspace: Workspace, params: Params) -> None:
             "health": indexed.health,
         },
     )
+
+
+def _channel(snapshot: Path) -> str:
+    about = json.loads(snapshot.read_text(encoding="utf-8"))
+    if "channel" not in about:
+        raise BadInput(
+            f"{snapshot} names no channel: an older Perennial froze it; run `perennial snapshot` "
+            "again, and then `dvc repro`"
+        )
+    return str(about["channel"])
 
 
 def index_catalogue(

@@ -154,14 +154,9 @@ def register(app: typer.Typer, *, key: Callable[[], bytes | None], who: Callable
                 open_store(places.store),
                 channel,
                 Path("snapshot").absolute(),
-                window_days=params.snapshot.window_days,
-                click_window_seconds=params.snapshot.click_window_seconds,
-                max_unknown_share=params.snapshot.max_unknown_share,
-                min_query_sessions=params.snapshot.min_query_sessions,
-                memory_mb=params.snapshot.memory_mb,
+                params=params.snapshot,
                 key=key(),
                 session_key=session_key(),
-                lineages=params.snapshot.lineages,
             )
         value = {"digest": info.digest, "champion": info.champion, "rows": info.rows}
         _tell(

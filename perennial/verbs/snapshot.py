@@ -10,6 +10,7 @@ from pathlib import Path
 from perennial.data.schema import TABLES
 from perennial.errors import BadInput, PlaceUnusable
 from perennial.model.digest import file_digest
+from perennial.params.log import Snapshot
 from perennial.release.caching.materialise import materialise
 from perennial.release.channels.moves import read_kept
 from perennial.release.publishing.bridged import refuse_bridged
@@ -76,19 +77,14 @@ def take_snapshot(
     channel: str,
     to: Path,
     *,
-    window_days: int,
-    click_window_seconds: int,
-    max_unknown_share: float,
-    min_query_sessions: int,
-    memory_mb: int,
+    params: Snapshot,
     key: bytes | None,
     session_key: bytes | None,
-    lineages: int = 1,
 ) -> SnapshotInfo:
     """Write tables, snapshot.json, accepted.json, champion/ and earlier/ into `to`, whole or not.
 
-    Of `lineages` the champion's is the first. `key` signs what the store holds, `session_key`
-    hashes the ids of sessions.
+    Of the `params`' lineages the champion's is the first. `key` signs what the store holds,
+    `session_key` hashes the ids of sessions.
     """
     serving = read_checked_channel(store, channel, key=key)
     if serving is None:
@@ -104,15 +100,15 @@ def take_snapshot(
         frozen = freeze_tables(
             source,
             building,
-            window=timedelta(days=window_days),
-            settle=timedelta(seconds=click_window_seconds),
-            max_unknown_share=max_unknown_share,
-            min_query_sessions=min_query_sessions,
-            memory_mb=memory_mb,
+            window=timedelta(days=params.window_days),
+            settle=timedelta(seconds=params.click_window_seconds),
+            max_unknown_share=params.max_unknown_share,
+            min_query_sessions=params.min_query_sessions,
+            memory_mb=params.memory_mb,
             session_key=session_key,
         )
         materialise(store, serving.stable, building / "champion", key=key)
-        earlier = freeze_earlier(store, serving, building, lineages=lineages - 1, key=key)
+        earlier = freeze_earlier(store, serving, building, lineages=params.lineages - 1, key=key)
         info = _describe(
             building, frozen, earlier, champion=serving.stable, store=store, channel=channel
         )
@@ -136,7 +132,7 @@ def _describe(
     digests = {name: file_digest(building / f"{name}.parquet") for name in TABLES}
     reference = freeze_reference(store, channel, building, digests=digests)
     beside = [file_digest(reference), file_digest(earlier)]
-    whole = json.dumps([digests, champion, *beside], sort_keys=True).encode()
+    whole = json.dumps([digests, champion, channel, *beside], sort_keys=True).encode()
     info = SnapshotInfo(
         digest=f"sha256:{hashlib.sha256(whole).hexdigest()}",
         champion=champion,
@@ -160,6 +156,7 @@ def _describe(
         "sessions": info.sessions,
         "digests": digests,
         "champion": champion,
+        "channel": channel,
         "digest": info.digest,
     }
     text = json.dumps(about, indent=2, sort_keys=True) + "\n"

@@ -10,20 +10,23 @@ from perennial.data.references import REFERENCES, sample_references
 END = datetime(2026, 3, 2, tzinfo=UTC)
 
 
-def write(path, rows):
+def write(path, rows, channels=None):
     """(query, session, days ago) to a log."""
     columns = {
         "request_id": [f"q{i}" for i in range(len(rows))],
         "query": [query for query, _, _ in rows],
         "session_id": [str(session) for _, session, _ in rows],
         "ts": pa.array([END - timedelta(days=ago) for *_, ago in rows], pa.timestamp("us", "UTC")),
+        "channel": channels or ["production"] * len(rows),
     }
     pq.write_table(pa.table(columns), path)
     return path
 
 
 def sample(path, **changes):
-    found = sample_references(path, **{"days": 28, "most": 100, "seed": 1} | changes)
+    found = sample_references(
+        path, **{"channel": "production", "days": 28, "most": 100, "seed": 1} | changes
+    )
     assert found.schema == REFERENCES
     return {row["query"]: (row["requests"], row["sessions"]) for row in found.to_pylist()}
 
@@ -52,3 +55,12 @@ def test_the_sample_is_of_traffic_and_the_same_however_the_rows_lie(tmp_path):
 
 def test_a_log_without_a_word_keeps_nothing(tmp_path):
     assert sample(write(tmp_path / "requests.parquet", [(" ", "a", 0)])) == {}
+
+
+def test_the_people_of_another_channel_are_not_asked(tmp_path):
+    rows = [("mine", "a", 2), ("theirs", "b", 0), ("theirs", "c", 1)]
+    channels = ["production", "staging", "staging"]
+    log = write(tmp_path / "requests.parquet", rows, channels)
+    assert sample(log) == {"mine": (1, 1)}
+    assert sample(log, channel="staging") == {"theirs": (2, 2)}
+    assert sample(log, channel="nobody's") == {}
