@@ -31,7 +31,9 @@ def row(
     must = " and ".join(f"{how} {bound:g}" for how, bound in bounds if bound is not None)
     holds = None
     if must and judged is not None:
-        holds = (at_most is None or judged <= at_most) and (at_least is None or judged >= at_least)
+        is_low = at_most is None or judged <= at_most
+        is_high = at_least is None or judged >= at_least
+        holds = bool(is_low and is_high)  # of numpy's kind they may be, which is no JSON
     return {
         "row": name,
         "value": None if value is None else _rounded(value),

@@ -50,7 +50,10 @@ def main() -> int:
         shutil.rmtree(home, ignore_errors=True)
     for part in asked:
         print(f"measuring {part}", file=sys.stderr, flush=True)
-        found = list(parts[part]())
+        found = []
+        for each in parts[part]():
+            print(f"  {each['row']}: {each['value']} {each['unit']}", file=sys.stderr, flush=True)
+            found.append(each)
         (home / "rows").mkdir(parents=True, exist_ok=True)
         (home / "rows" / f"{part}.json").write_text(json.dumps(found))
     rows = [row for part in parts for row in _kept(home / "rows" / f"{part}.json")]
