@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import cycle, pairwise
+from itertools import cycle
 
 from infra.gameday.town import Town
 
@@ -23,11 +23,6 @@ class Asked:
     def releases(self) -> list[str]:
         """Who answered, in the order of their coming."""
         return list(dict.fromkeys(release for _, release, _ in self.answered))
-
-    def silence(self) -> float:
-        """The longest time, in seconds, between two answers."""
-        times = [at for _, _, at in self.answered]
-        return max((b - a for a, b in pairwise(times)), default=0.0)
 
     def since(self, began: float) -> "Asked":
         """What came from then on."""
