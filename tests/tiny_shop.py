@@ -80,6 +80,15 @@ class Shop:
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table, path)
 
+    def change_everything(self) -> None:
+        """Two added, two changed, two removed, one with another slice."""
+        self.documents |= {"new-1": ("word1 word2", "guide"), "new-0": ("word50", None)}
+        self.documents["doc-003"] = ("word9 word8 word7", None)
+        self.documents["doc-004"] = ("word9", "guide")
+        del self.documents["doc-005"], self.documents["doc-039"]
+        self.documents["doc-010"] = (self.documents["doc-010"][0], "reference")
+        self.export()
+
     def open_with(self, *, lineage: int = 1, count: int = 40, factory: str = "Flat") -> str:
         """Publish and promote a full build of `count` documents of two words each."""
         for i in range(count):
