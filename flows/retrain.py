@@ -19,7 +19,7 @@ from tasks.mirror import mirror
 from tasks.notify import notify_of_failure
 from tasks.outcome import as_a_command, concluded, refusal
 from tasks.register import register
-from tasks.remote import push
+from tasks.remote import owe_push, push
 from tasks.report import report
 from tasks.review import review
 from tasks.run import working_in
@@ -79,6 +79,7 @@ def retrain(
                 or swap(run, decision)
             )
         mirror(run, decision)
+        owe_push(run)
         report(run, decision)
         push(run)  # last: a bucket that is away leaves the report of what was swapped
     return concluded(decision)

@@ -34,6 +34,22 @@ class Workspace:
     def champion(self) -> Path:
         return self.snapshot / "champion"
 
+    @property
+    def failed(self) -> Path:
+        """There where it ended by a failure that the same input would meet again."""
+        return self.work("track") / "failed.json"
+
+    @property
+    def owed(self) -> Path:
+        """There from before its report until all of it is in DVC's remote, where one is named."""
+        return self.work("push") / "owed.json"
+
+    @property
+    def is_over(self) -> bool:
+        """Told or failed: nobody goes on with it."""
+        is_told = (self.work("report") / "summary.json").exists() and not self.owed.exists()
+        return is_told or self.failed.exists()
+
     def table(self, name: str) -> Path:
         return self.snapshot / f"{name}.parquet"
 

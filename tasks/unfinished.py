@@ -17,7 +17,7 @@ def unfinished(
 ) -> Workspace | None:
     """The newest workspace of these params and this code that has not ended, None without one.
 
-    Ended are those with a report whose push did not break off, those whose input or candidate was
+    Ended are those with a report whose push is not owed, those whose input or candidate was
     refused, those that a session was taken out of, and those whose champion's encoder no longer
     serves, unless it is their own candidate's that serves in its place. A reindex changes no
     encoder, and so ends nothing.
@@ -35,23 +35,16 @@ def mark_failed(workspace: Workspace, error: Exception) -> None:
     if isinstance(error, BadInput | Refused | IntegrityError) and not isinstance(
         error, PlaceUnusable
     ):
-        write_json(_mark(workspace), {"format_version": 1, "failure": str(error)})
+        write_json(workspace.failed, {"format_version": 1, "failure": str(error)})
 
 
 def forget_failure(workspace: Workspace) -> None:
     """Before it is tried again."""
-    _mark(workspace).unlink(missing_ok=True)
-
-
-def owed(workspace: Workspace) -> Path:
-    """There from the beginning of a push to its end."""
-    return workspace.work("push") / "owed.json"
+    workspace.failed.unlink(missing_ok=True)
 
 
 def _has_ended(workspace: Workspace, channel: Channel, serving: Served) -> bool:
-    summary = workspace.work("report") / "summary.json"
-    is_told = summary.exists() and not owed(workspace).exists()
-    if is_told or _mark(workspace).exists() or workspace.forgotten.exists():
+    if workspace.is_over or workspace.forgotten.exists():
         return True
     note = workspace.work("register") / "candidate.json"
     candidate, made = _field(note, "release_id"), _field(note, "lineage")
@@ -67,10 +60,6 @@ def _has_ended(workspace: Workspace, channel: Channel, serving: Served) -> bool:
     if was_served and (made is None or serving.lineage != made):
         return True
     return not (serving.is_full(champion) or serving.is_bridge(champion))
-
-
-def _mark(workspace: Workspace) -> Path:
-    return workspace.work("track") / "failed.json"
 
 
 def _field(path: Path, name: str) -> Any:

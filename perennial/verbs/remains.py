@@ -52,14 +52,13 @@ def show_remains(row: dict[str, Any], console: Console) -> None:
 
 
 def _of_run(folder: Path, traces: Traces) -> Remains:
-    workspace, found = Workspace(folder), _found(folder, traces)
-    ends = (workspace.work("report") / "summary.json", workspace.work("track") / "failed.json")
+    found = _found(folder, traces)
     return Remains(
         name=folder.name,
         kind="run",
         files=len(found),
         first=tuple(found[:_SHOWN]),
-        is_over=any(each.exists() for each in ends),
+        is_over=Workspace(folder).is_over,
         command=f"rm -r {shlex.quote(str(folder))}",
     )
 

@@ -19,11 +19,10 @@ from perennial.release.remote.place import open_remote
 from perennial.release.remote.runs import keep_run, pushed_runs
 from perennial.release.stores.local import LocalStore
 from perennial.workspace import Places, Workspace
-from tasks.remote import pull, pull_run, push, push_run, remote_config, remote_environment
+from tasks.remote import owe_push, pull, pull_run, push, push_run, remote_config, remote_environment
 from tasks.repro import StageBroke, repro
 from tasks.reproduce import rebuild
 from tasks.run import Run
-from tasks.unfinished import owed
 from tasks.workspace import DVC_CONFIG
 
 STAGES = """\
@@ -87,11 +86,17 @@ def test_a_run_that_was_pushed_is_made_again_where_nothing_of_it_is(
     monkeypatch.delenv("PERENNIAL_DVC_REMOTE", raising=False)
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
     with disable_run_logger():
+        made.owed.parent.mkdir(parents=True)
+        made.owed.write_text("{}")
+        owe_push(run_in(made))
+        assert not made.owed.exists(), "nobody is owed what has no place any more"
         assert not push.fn(run_in(made)), "without a remote nothing is done"
         assert not (made.root / "snapshot.dvc").exists()
         monkeypatch.setenv("PERENNIAL_DVC_REMOTE", address)
+        owe_push(run_in(made))
+        assert made.owed.exists() and not made.is_over, "who dies now is continued"
         assert push.fn(run_in(made))
-        assert not owed(made).exists()
+        assert not made.owed.exists()
     keys = {row["Key"] for row in open_remote(address).list("")}
     push_run(made, address, say=print)  # again, as after a kill
     assert {row["Key"] for row in open_remote(address).list("")} == keys
@@ -187,9 +192,10 @@ def test_a_remote_that_is_not_there_is_told_in_a_sentence(
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PERENNIAL_DVC_REMOTE", "s3://nobody-made-this-bucket/dvc")
     told = r"`dvc push` in .* failed: .*PERENNIAL_DVC_REMOTE"
+    owe_push(run_in(made))
     with disable_run_logger(), pytest.raises(StageBroke, match=told):
         push.fn(run_in(made))
-    assert owed(made).exists(), "the same call continues it"
+    assert made.owed.exists(), "the same call continues it"
     with pytest.raises(BadInput, match="PERENNIAL_DVC_REMOTE"):
         pull_run(release, "/a/folder", tmp_path / "elsewhere", say=print)
 

@@ -15,7 +15,7 @@ from perennial.release.channels.served import Served
 from perennial.release.channels.transitions import Signed, promoted, rolled_back
 from perennial.workspace import Workspace
 from tasks.notes import write_json
-from tasks.unfinished import forget_failure, mark_failed, owed, unfinished
+from tasks.unfinished import forget_failure, mark_failed, unfinished
 from tasks.workspace import checkout, prepare_workspace, recipe
 
 FIRST, CANDIDATE, OTHER = (f"rel-{digit * 12}" for digit in "abc")
@@ -86,7 +86,7 @@ def test_one_whose_push_broke_off_is_continued_though_its_report_stands(begin, f
     register(workspace)
     write_json(workspace.work("report") / "summary.json", {})
     assert find(to(CANDIDATE, to(FIRST))) is None
-    write_json(owed(workspace), {})
+    write_json(workspace.owed, {})
     assert find(to(CANDIDATE, to(FIRST))) == workspace
 
 
