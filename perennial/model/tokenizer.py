@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 # Names are words joined by dots and underscores; split there, `take_along_axis` is three words.
-_SEPARATORS = Regex(r"[\s_.\-/()`'\",:=\[\]]+")
+SEPARATORS = r"[\s_.\-/()`'\",:=\[\]]+"
 
 
 def train_tokenizer(texts: Iterable[str], *, vocabulary: int) -> Tokenizer:
@@ -17,7 +17,7 @@ def train_tokenizer(texts: Iterable[str], *, vocabulary: int) -> Tokenizer:
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(_SEPARATORS, "removed"),
+            pre_tokenizers.Split(Regex(SEPARATORS), "removed"),
             pre_tokenizers.ByteLevel(add_prefix_space=True),
         ]
     )
