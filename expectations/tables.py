@@ -41,7 +41,7 @@ def read_snapshot(folder: Path) -> Snapshot:
         version = about["format_version"]
         window = about["window"]
         start, end = (datetime.fromisoformat(window[side]) for side in ("start", "end"))
-        digest = str(about["digest"])
+        digest, _ = str(about["digest"]), str(about["channel"])  # which index asks for, much later
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput(
             f"{path} is not a snapshot's description ({type(error).__name__}: {error}); "

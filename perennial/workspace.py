@@ -41,14 +41,15 @@ class Workspace:
 
     @property
     def owed(self) -> Path:
-        """There from before its report until all of it is in DVC's remote, where one is named."""
+        """There from before its report until all of it is in DVC's remote, where one is named; it
+        is not over before, also where the pushing fails."""
         return self.work("push") / "owed.json"
 
     @property
     def is_over(self) -> bool:
         """Told or failed: nobody goes on with it."""
-        is_told = (self.work("report") / "summary.json").exists() and not self.owed.exists()
-        return is_told or self.failed.exists()
+        is_told = (self.work("report") / "summary.json").exists()
+        return (is_told or self.failed.exists()) and not self.owed.exists()
 
     def table(self, name: str) -> Path:
         return self.snapshot / f"{name}.parquet"

@@ -15,7 +15,7 @@ from tasks.workspace import recipe
 def unfinished(
     runs: Path, channel: Channel, serving: Served, *, recipe_digest: str
 ) -> Workspace | None:
-    """The newest workspace of these params and this code that has not ended, None without one.
+    """The channel's newest workspace of these params and this code that has not ended, else None.
 
     Ended are those with a report whose push is not owed, those whose input or candidate was
     refused, those that a session was taken out of, and those whose champion's encoder no longer
@@ -25,6 +25,8 @@ def unfinished(
     found = [Workspace(path.parent) for path in runs.glob("[!.]*/params.yaml")]
     found.sort(key=lambda workspace: workspace.params.stat().st_mtime_ns, reverse=True)
     for workspace in found:
+        if _field(workspace.snapshot / "snapshot.json", "channel") != channel.name:
+            continue
         if not _has_ended(workspace, channel, serving) and recipe(workspace.root) == recipe_digest:
             return workspace
     return None

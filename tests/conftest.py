@@ -78,6 +78,7 @@ class World:
             "rows": {table: len(self.tables[table]) for table in TABLES},
             "digests": {table: "sha256:" + "0" * 64 for table in TABLES},
             "champion": "rel-000000000000",
+            "channel": "production",
             "digest": "sha256:" + "0" * 64,
         }
         none_yet = {"format_version": 1, "snapshot": None, "profile": None}

@@ -54,7 +54,7 @@ def write_snapshot(home: Path, *, requests: int) -> None:
     pq.write_table(JUDGEMENTS.empty_table(), folder / "judgements.parquet")
     end = start + timedelta(seconds=requests, days=1)
     window = {side: at.isoformat() for side, at in (("start", start), ("end", end))}
-    about = {"format_version": 1, "window": window, "digest": "sha256:0"}
+    about = {"format_version": 1, "window": window, "channel": "production", "digest": "sha256:0"}
     (folder / "snapshot.json").write_text(json.dumps(about))
     none_yet = {"format_version": 1, "snapshot": None, "profile": None}
     (folder / "accepted.json").write_text(json.dumps(none_yet))

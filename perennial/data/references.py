@@ -18,8 +18,9 @@ REFERENCES = pa.schema(
 )
 _SAMPLE = """
 with recent as (
-    select query, session_id, request_id, ts from read_parquet($requests) where ts > (
-        select max(ts) from read_parquet($requests)) - to_days($days) and channel = $channel),
+    select query, session_id, request_id, ts from read_parquet($requests)
+    where channel = $channel
+    qualify ts > max(ts) over () - to_days($days)),
 firsts as (
     select query, request_id from recent where trim(query) <> ''
     qualify row_number() over (partition by session_id order by ts, request_id) = 1),
@@ -33,7 +34,7 @@ from drawn group by query order by query"""
 
 
 def sample_references(requests: Path, *, channel: str, days: int, most: int, seed: int) -> pa.Table:
-    """At most `most` of a channel's first queries of the log's last `days`, by text, in
+    """At most `most` of a channel's first queries of its last `days`, by text, in
     REFERENCES' columns."""
     drawn = {"channel": channel, "days": days, "most": most, "seed": seed}
     with duckdb.connect(config={"threads": 2}) as connection:

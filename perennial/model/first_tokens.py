@@ -18,6 +18,7 @@ from perennial.model.tokenizer import SEPARATORS
 _FIRST, _MORE = 5, 2
 _LOCAL = {"NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "BertNormalizer"}
 _PARTS_AT_SPACE = {"Whitespace", "WhitespaceSplit", "BertPreTokenizer"}
+_ADDS_ONLY_SPECIALS = {"ByteLevel", "BertProcessing", "RobertaProcessing"}
 _PARTS_WORDS = _PARTS_AT_SPACE | {"ByteLevel", "Digits", "Punctuation"}
 
 
@@ -51,18 +52,33 @@ def reads_words_alone(tokenizer: Tokenizer) -> bool:
     cut, model = tokenizer.truncation, tokenizer.model
     normalizers = _parts(tokenizer.normalizer, "normalizers")
     pre_tokenizers = _parts(tokenizer.pre_tokenizer, "pretokenizers")
+    post_processors = _parts(tokenizer.post_processor, "processors")
     return (
         (cut is None or cut["direction"] == "right")
+        and tokenizer.padding is None
+        and all(map(_adds_only_specials, post_processors))
         and not getattr(model, "dropout", None)
         and all(each["type"] in _LOCAL for each in normalizers)
         and bool(pre_tokenizers)
         and _parts_at_space(pre_tokenizers[0])
         and all(each["type"] in _PARTS_WORDS for each in pre_tokenizers[1:])
         and not any(
-            added.lstrip or added.rstrip or any(map(str.isspace, added.content))
+            added.lstrip or added.rstrip or _spans_words(tokenizer, added.content)
             for added in tokenizer.get_added_tokens_decoder().values()
         )
     )
+
+
+def _adds_only_specials(about: dict[str, Any]) -> bool:
+    """Which are not asked for; a template may also say the text twice."""
+    texts = [part for part in about.get("single", ()) if "Sequence" in part]
+    return about["type"] in _ADDS_ONLY_SPECIALS or len(texts) == 1
+
+
+def _spans_words(tokenizer: Tokenizer, content: str) -> bool:
+    """Of a token as it is written, or as it is looked for."""
+    seen = tokenizer.normalizer.normalize_str(content) if tokenizer.normalizer else content
+    return not seen or any(map(str.isspace, content + seen))
 
 
 def _parts_at_space(about: dict[str, Any]) -> bool:

@@ -64,3 +64,9 @@ def test_the_people_of_another_channel_are_not_asked(tmp_path):
     assert sample(log) == {"mine": (1, 1)}
     assert sample(log, channel="staging") == {"theirs": (2, 2)}
     assert sample(log, channel="nobody's") == {}
+
+
+def test_a_channel_that_is_silent_for_long_has_its_own_last_days(tmp_path):
+    rows = [("mine", "a", 50), ("mine before", "b", 90), ("theirs", "c", 0)]
+    log = write(tmp_path / "requests.parquet", rows, ["production"] * 2 + ["staging"])
+    assert sample(log) == {"mine": (1, 1)}

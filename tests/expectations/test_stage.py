@@ -108,6 +108,17 @@ def test_a_snapshot_that_cannot_be_understood_is_refused(workspace, validate, ch
         validate(workspace)
 
 
+def test_a_snapshot_of_before_channels_were_written_down_is_refused_before_any_work(
+    workspace, validate
+):
+    path = workspace.snapshot / "snapshot.json"
+    about = json.loads(path.read_bytes())
+    del about["channel"]
+    path.write_text(json.dumps(about))
+    with pytest.raises(BadInput, match=r"KeyError: 'channel'.*run `perennial snapshot`"):
+        validate(workspace)
+
+
 def test_a_snapshot_json_that_is_no_json_is_refused(workspace, validate):
     (workspace.snapshot / "snapshot.json").write_text("{")
     with pytest.raises(BadInput, match="is not a snapshot's description"):

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tiny_encoder import things
-from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import (
+    AddedToken,
+    Tokenizer,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 
 from perennial.model.first_tokens import first_tokens, reads_words_alone
 from perennial.model.tokenizer import train_tokenizer
@@ -18,6 +26,9 @@ def bert():
     special = ["[UNK]", "[CLS]"]
     trainer = trainers.WordPieceTrainer(vocab_size=300, special_tokens=special, show_progress=False)
     tokenizer.train_from_iterator(things().documents, trainer)
+    named = [("[CLS]", tokenizer.token_to_id("[CLS]"))]
+    template = {"single": "[CLS] $A", "special_tokens": named}
+    tokenizer.post_processor = processors.TemplateProcessing(**template)
     return tokenizer
 
 
@@ -80,6 +91,9 @@ def test_of_a_long_text_most_is_not_read():
     [
         lambda it: it.add_tokens(["two words"]),
         lambda it: it.add_tokens([AddedToken("mask", rstrip=True)]),
+        lambda it: it.add_tokens(["\ufdfa"]),  # four words, to NFKC
+        lambda it: it.enable_padding(length=8),
+        lambda it: setattr(it, "post_processor", processors.TemplateProcessing(single="$A $A")),
         lambda it: it.enable_truncation(4, direction="left"),
         lambda it: setattr(it, "normalizer", normalizers.Replace("a a", "b")),
         lambda it: setattr(it, "pre_tokenizer", pre_tokenizers.ByteLevel()),

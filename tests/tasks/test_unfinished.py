@@ -35,9 +35,12 @@ def begin(tmp_path: Path, params: Path):
     """Begins a retrain against a champion; each call is a minute later."""
     minutes = iter(range(100))
 
-    def begin(snapshot: str = "sha256:01", *, champion: str = FIRST) -> Workspace:
+    def begin(
+        snapshot: str = "sha256:01", *, champion: str = FIRST, channel: str = "production"
+    ) -> Workspace:
         def take_snapshot(folder: Path) -> str:
-            write_json(folder / "snapshot.json", {"champion": champion, "digest": snapshot})
+            about = {"champion": champion, "channel": channel, "digest": snapshot}
+            write_json(folder / "snapshot.json", about)
             about = {"release_id": champion, "lineage": LINEAGES[champion]}
             write_json(folder / "champion" / "manifest.json", about)
             return snapshot
@@ -88,13 +91,24 @@ def test_one_whose_push_broke_off_is_continued_though_its_report_stands(begin, f
     assert find(to(CANDIDATE, to(FIRST))) is None
     write_json(workspace.owed, {})
     assert find(to(CANDIDATE, to(FIRST))) == workspace
+    mark_failed(workspace, BadInput("the address is of no bucket"))
+    assert find(to(CANDIDATE, to(FIRST))) == workspace
+
+
+def test_another_channels_retrain_is_not_continued(begin, find):
+    begin(channel="staging")
+    assert find(to(FIRST)) is None
+    mine = begin("sha256:02")
+    begin("sha256:03", channel="staging")
+    assert find(to(FIRST)) == mine
 
 
 def test_the_report_is_written_before_anything_is_pushed():
     (within,) = [each for each in ast.walk(ast.parse(inspect.getsource(retrain.fn)))
                  if isinstance(each, ast.With)]  # fmt: skip
-    last = [each.value.func.id for each in within.body[-2:]]
-    assert last == ["report", "push"], "a bucket that is away leaves the report of what was swapped"
+    last = [each.value.func.id for each in within.body[-3:]]
+    why = "a bucket that is away leaves the report, and who is killed before the push is continued"
+    assert last == ["owe_push", "report", "push"], why
 
 
 def test_a_kill_between_swap_and_report_is_continued_though_the_champion_is_another(begin, find):

@@ -60,6 +60,7 @@ def test_a_snapshot_is_the_tables_a_description_and_the_champions_bytes(
     assert {k: about[k] for k in ("digest", "champion", "rows", "dropped")} == {
         k: written[k] for k in ("digest", "champion", "rows", "dropped")
     }
+    assert written["channel"] == "production"
     for name, schema in TABLES.items():
         path = snapshot.place / f"{name}.parquet"
         assert pq.read_schema(path).equals(schema)
