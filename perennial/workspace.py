@@ -47,7 +47,7 @@ class Workspace:
 
     @property
     def is_over(self) -> bool:
-        """Told or failed: nobody goes on with it."""
+        """Told or failed, and nothing is owed: nobody goes on with it."""
         is_told = (self.work("report") / "summary.json").exists()
         return (is_told or self.failed.exists()) and not self.owed.exists()
 

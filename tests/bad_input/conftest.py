@@ -1,3 +1,5 @@
+"""Somebody who may spoil all that is theirs."""
+
 import shutil
 
 import pytest
