@@ -31,6 +31,17 @@ settings.register_profile("house", deadline=None, phases=PHASES, derandomize=Tru
 settings.register_profile("wild", deadline=None, phases=PHASES)
 settings.load_profile(os.environ.get("EXAMPLES", "house"))
 
+
+
+@pytest.hookimpl(trylast=True)  # the reporter is there by then
+def pytest_configure(config: pytest.Config) -> None:
+    """Failures are told at once, by the process that gathers the reports."""
+    if reporter := config.pluginmanager.get_plugin("terminalreporter"):
+        from told_at_once import ToldAtOnce
+
+        config.pluginmanager.register(ToldAtOnce(reporter))
+
+
 START = pd.Timestamp("2026-01-05", tz="UTC")
 SYLLABLES = np.array([c + v for c in "bdfgklmnprstvz" for v in "aeiou"])
 RESULTS = 10
