@@ -20,6 +20,7 @@ from perennial.data.schema import LOG_TABLES, TABLES
 
 if TYPE_CHECKING:
     from seaweed import S3Server
+    from warm import WarmPython
 
     from perennial.release.stores.s3.store import S3Store
 
@@ -30,7 +31,6 @@ PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
 settings.register_profile("house", deadline=None, phases=PHASES, derandomize=True)
 settings.register_profile("wild", deadline=None, phases=PHASES)
 settings.load_profile(os.environ.get("EXAMPLES", "house"))
-
 
 
 @pytest.hookimpl(trylast=True)  # the reporter is there by then
@@ -243,6 +243,15 @@ def s3_store(s3_server: "S3Server", monkeypatch: pytest.MonkeyPatch) -> "S3Store
 
 
 @pytest.fixture(scope="session")
+def warm() -> Iterator["WarmPython"]:
+    """What commands and stages fork from, where their import is not what is looked at."""
+    from warm import warm_python
+
+    with warm_python() as python:
+        yield python
+
+
+@pytest.fixture(scope="session")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with params.yaml, source/ and a store whose first champion serves; read-only."""
     from small import fill_home
@@ -262,13 +271,15 @@ def fresh_workspace(company: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
-def trained_workspace(fresh_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_workspace(
+    fresh_workspace: Path, tmp_path_factory: pytest.TempPathFactory, warm: "WarmPython"
+) -> Path:
     """A workspace after all six stages, each a process of its own; read-only."""
-    from small import STAGES, module_of, run_module
+    from small import STAGES, module_of
 
     root = tmp_path_factory.mktemp("trained") / "workspace"
     shutil.copytree(fresh_workspace, root)
     for stage in STAGES:
-        done = run_module(module_of(stage), cwd=root)
+        done = warm.run(["-m", module_of(stage)], cwd=root)
         assert done.returncode == 0, (stage, done.stderr)
     return root

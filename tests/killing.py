@@ -1,8 +1,8 @@
 """SIGKILL at every step of some work, one step after the other, each time on a fresh copy.
 
-The steps on a disk are all changes and syncs below a place; on S3 they are all requests, once
-before they are sent and once after they are answered. The process forks: import first, open no
-client and start no thread before.
+The steps on a disk are all changes below a place; on S3 they are all requests, each before it is
+sent, which is after the one before it was answered: that shows every state that a kill can leave.
+The process forks: import first, open no client and start no thread before.
 """
 
 import itertools
@@ -10,10 +10,11 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+CHANGES = ("os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "shutil.rmtree")
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -21,11 +22,18 @@ def die_at_every_step(
     place: Path, graves: Path, work: Callable[[Path], None], *, stride: int = 1
 ) -> None:
     """`work` on a copy of `place` below `graves` per step, or per `stride`-th one, each killed that
-    much later."""
+    much later. The one that lives to its end says "fsync" on stderr as often as it synced: a kill
+    shows nothing of that."""
     for step in itertools.count(1, stride):
         copy = graves / f"{step:03d}"
         shutil.copytree(place, copy) if place.exists() else copy.mkdir(parents=True)
-        if not _dies(lambda: (arm(step, copy), work(copy))):  # noqa: B023  called at once
+
+        def on_a_copy() -> None:
+            syncs = arm(step, copy)  # noqa: B023  called at once
+            work(copy)  # noqa: B023
+            os.write(2, b"fsync\n" * next(syncs))
+
+        if not _dies(on_a_copy):
             shutil.rmtree(copy)
             return
 
@@ -40,13 +48,16 @@ def die_at_every_request(
 ) -> None:
     """`work` on a copy of the S3 store under the prefix `graves`/<step> per step, or per
     `stride`-th one."""
+    # Making a client takes longer than its requests; one that has sent none can be forked.
+    client = open_store(graves).bucket.client
     for step in itertools.count(1, stride):
         prefix = f"{graves}/{step:03d}"
         copy_prefix(store, prefix)
 
         def on_a_copy() -> None:
             copy = open_store(prefix)  # noqa: B023
-            arm_requests(step, copy.bucket.client)  # noqa: B023
+            copy.bucket.client = client
+            arm_requests(step, client)  # noqa: B023
             work(copy)
 
         if not _dies(on_a_copy):
@@ -82,34 +93,39 @@ def _dies(work: Callable[[], object]) -> bool:
     return True
 
 
-def arm(step: int, place: Path) -> None:
-    """Kill this process right before its `step`-th change below `place`, and say which that was."""
-    count = _counter(step)
+def arm(step: int, place: Path) -> Iterator[int]:
+    """Kill this process right before its `step`-th change below `place`, and say which that was.
+
+    Returns how often it has synced since, as the next number.
+    """
+    count, syncs = _counter(step), itertools.count()
 
     def watch(event: str, arguments: Any) -> None:
-        changes = event in ("os.rename", "os.mkdir", "os.remove", "os.link") or (
+        changes = event in CHANGES or (
             event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITES
         )
-        if changes and any(str(each).startswith(str(place)) for each in arguments[:2]):
+        if changes and any(_is_below(place, each) for each in arguments[:2]):
             count(event)
 
     sys.addaudithook(watch)
     fsync = os.fsync  # which raises no audit event
-    os.fsync = lambda descriptor: (count("fsync"), fsync(descriptor))[1]
+    os.fsync = lambda descriptor: (next(syncs), fsync(descriptor))[1]
+    return syncs
+
+
+def _is_below(place: Path, named: object) -> bool:
+    """Whether an event's argument is a path below `place`; a relative one is below this folder."""
+    return isinstance(named, str | Path) and os.path.abspath(named).startswith(str(place))  # noqa: PTH100
 
 
 def arm_requests(step: int, client: Any) -> None:
-    """Kill it at its `step`-th event of S3: right before a request, or right after its answer."""
+    """Kill it right before it sends its `step`-th request."""
     count = _counter(step)
 
     def before(event_name: str, **_: Any) -> None:
-        count(f"before-{event_name.rpartition('.')[2]}")
-
-    def after(event_name: str, **_: Any) -> None:
-        count(f"after-{event_name.rpartition('.')[2]}")
+        count(event_name.rpartition(".")[2])
 
     client.meta.events.register("before-send.s3", before)
-    client.meta.events.register("response-received.s3", after)
 
 
 def _counter(step: int) -> Callable[[str], None]:

@@ -8,16 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from small import CHECKOUT, STAGES, module_of
+from warm import WarmPython
 
 Answer = subprocess.CompletedProcess[str]
 
 
 @dataclass
 class User:
-    """A person in a folder with params.yaml, whose PERENNIAL_HOME has a source and a champion."""
+    """A person in a folder with params.yaml, whose PERENNIAL_HOME has a source and a champion.
+
+    Commands and stages start from a Python that is warm, which saves their imports.
+    """
 
     folder: Path
     home: Path
+    warm: WarmPython
 
     def python(self, *arguments: str, **options: Any) -> Answer:
         return subprocess.run(
@@ -29,11 +34,15 @@ class User:
         environment = kept | {"PERENNIAL_HOME": str(self.home), "PYTHONPATH": str(CHECKOUT)}
         return {"cwd": self.folder, "env": environment}
 
+    def module(self, *arguments: str, file_limit: int | None = None) -> Answer:
+        """`python -m …`; `file_limit`: no file grows beyond so many bytes, as on a full disk."""
+        return self.warm.run(["-m", *arguments], **self.place(), file_limit=file_limit)
+
     def perennial(self, *arguments: str, **options: Any) -> Answer:
-        return self.python("-m", "perennial.cli", *arguments, **options)
+        return self.module("perennial.cli", *arguments, **options)
 
     def stage(self, name: str, **options: Any) -> Answer:
-        return self.python("-m", module_of(name), **options)
+        return self.module(module_of(name), **options)
 
     def go(self, last: str) -> tuple[str, Answer]:
         """A snapshot and the stages in order up to `last`, as long as each succeeds."""

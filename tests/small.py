@@ -1,8 +1,5 @@
 """A small company for every room's tests: params.yaml made quick, a first champion, and stages."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -118,19 +115,6 @@ def snapshot_into(home: Path, to: Path, params: Params) -> SnapshotInfo:
         params=params.snapshot,
         key=None,
         session_key=None,
-    )
-
-
-def run_module(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """`python -m module` in a folder, as a person or DVC starts it."""
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
     )
 
 

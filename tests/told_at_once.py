@@ -6,7 +6,7 @@ LONG = 60.0
 
 
 class ToldAtOnce:
-    """A plugin of the process that gathers the reports; `long`: the seconds that are worth a line."""
+    """A plugin of the process that gathers the reports; `long`: seconds that deserve a line."""
 
     def __init__(self, reporter: pytest.TerminalReporter, *, long: float = LONG):
         self.reporter = reporter

@@ -40,9 +40,8 @@ def brought(place: str, *, beside: Path) -> Iterator[Path]:
         raise BadInput(
             f"{bucket.place} holds no catalogue.parquet and no catalogue/*.parquet; correct --path"
         )
-    folder = beside.with_name(f".{beside.name}.fetched")
+    folder = _folder(beside)
     try:
-        shutil.rmtree(folder, ignore_errors=True)  # what a killed import left
         with ThreadPoolExecutor(_WORKERS) as pool:
             under_way = [pool.submit(_fetch, bucket, row, folder / row["Key"]) for row in found]
             try:
@@ -59,6 +58,15 @@ def brought(place: str, *, beside: Path) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def drop_fetched(*, beside: Path) -> None:
+    """Drop what a killed import had brought: whoever imports next, from wherever, needs none."""
+    shutil.rmtree(_folder(beside), ignore_errors=True)
+
+
+def _folder(beside: Path) -> Path:
+    return beside.with_name(f".{beside.name}.fetched")
 
 
 def _fetch(bucket: Bucket, row: dict[str, Any], to: Path) -> None:

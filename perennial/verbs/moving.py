@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -12,10 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from perennial.release.channels.channel import Channel
-from perennial.release.manifests.difference import Difference, Documents
 from perennial.release.stores.open import open_store
 from perennial.verbs.progress import warn
 from perennial.workspace import Places
+
+if TYPE_CHECKING:
+    from perennial.release.manifests.difference import Difference, Documents
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 ChannelName = Annotated[str, typer.Option("--channel", help="The channel to move.")]
@@ -101,7 +103,7 @@ def _print_channel(channel: Channel) -> None:
     print(json.dumps(json.loads(channel.to_bytes()), indent=2, sort_keys=True))
 
 
-def _show_difference(found: Difference, console: Console) -> None:
+def _show_difference(found: "Difference", console: Console) -> None:
     same = found.encoder[0] == found.encoder[1]
     encoders = found.encoder[0][7:15] if same else " to ".join(e[7:15] for e in found.encoder)
     console.print(

@@ -20,7 +20,7 @@ from perennial.data.streams import write_stream
 from perennial.data.tables import read_table, write_table
 from perennial.errors import BadInput, PlaceUnusable
 from perennial.verbs.arriving import arriving, settle
-from perennial.verbs.fetching import brought
+from perennial.verbs.fetching import brought, drop_fetched
 
 _MARK = "source.json"
 KINDS = ("apidocs", "beir", "parquet")
@@ -44,6 +44,7 @@ def import_source(
         raise BadInput(f"source {kind} needs a folder: perennial import {kind} --path FOLDER")
     settle(to)
     _claim(to, kind)
+    drop_fetched(beside=to)
     if kind == "parquet":
         with brought(str(path), beside=to) as folder:
             return _import_parquet(folder, to, columns=columns)

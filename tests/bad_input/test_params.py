@@ -105,9 +105,11 @@ def test_wrong_params_are_named_before_anything_is_touched(user, case, monkeypat
 
 
 @pytest.mark.slow
-def test_wrong_params_stop_every_stage_and_leave_what_it_had_made(trained_workspace, tmp_path):
+def test_wrong_params_stop_every_stage_and_leave_what_it_had_made(
+    trained_workspace, tmp_path, warm
+):
     shutil.copytree(trained_workspace, tmp_path / "workspace")
-    user = User(tmp_path / "workspace", tmp_path / "home")
+    user = User(tmp_path / "workspace", tmp_path / "home", warm)
     path = user.folder / "params.yaml"
     path.write_text(edit("mine", "neighbours", "sixty")(path.read_text()))
     before = directory_digest(user.folder / "artifacts")

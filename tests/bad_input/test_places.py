@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 
 import pytest
 from person import User, said
@@ -42,8 +41,8 @@ def open_folder(company):
 
 
 @pytest.mark.slow
-def test_a_read_only_store_is_said_and_still_searched(open_folder):
-    user = User(open_folder, open_folder / "home")
+def test_a_read_only_store_is_said_and_still_searched(open_folder, warm):
+    user = User(open_folder, open_folder / "home", warm)
     store = user.home / "store"
     assert user.perennial("snapshot").returncode == 0
     encoder = str(user.folder / "snapshot" / "champion" / "encoder")
@@ -68,19 +67,12 @@ def test_a_read_only_store_is_said_and_still_searched(open_folder):
     assert done.returncode == 0, done.stderr
 
 
-def limit_files(size: int) -> Callable[[], None]:
-    """Runs in the child: no file may grow beyond `size`, as on a disk that is full."""
-    import resource
-
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["bootstrap", "--channel", "staging"], ["snapshot"]])
 @pytest.mark.parametrize("size", [100, 20_000])
 def test_a_full_disk_is_said_and_a_rerun_succeeds(user, arguments, size):
     before = user.channel()
-    answer = user.perennial(*arguments, preexec_fn=limit_files(size))
+    answer = user.perennial(*arguments, file_limit=size)
     assert answer.returncode == 2, answer
     assert "free some space" in said(answer)
     assert user.channel() == before
@@ -91,15 +83,15 @@ def test_a_full_disk_is_said_and_a_rerun_succeeds(user, arguments, size):
 
 @pytest.mark.slow
 def test_a_full_disk_stops_any_stage_with_a_sentence_and_a_rerun_gives_the_same_bytes(
-    trained_workspace, tmp_path
+    trained_workspace, tmp_path, warm
 ):
     shutil.copytree(trained_workspace, tmp_path / "workspace")
-    user = User(tmp_path / "workspace", tmp_path / "home")
+    user = User(tmp_path / "workspace", tmp_path / "home", warm)
     for stage in STAGES:
         shutil.rmtree(user.folder / "work" / stage, ignore_errors=True)
         wanted = directory_digest(user.folder / "artifacts" / stage)
         for size in (8, 700):  # 8: some libraries, when imported, try four bytes in /tmp
-            answer = user.stage(stage, preexec_fn=limit_files(size))
+            answer = user.stage(stage, file_limit=size)
             assert answer.returncode == 2, (stage, size, answer.stderr)
             assert "free some space" in said(answer)
         assert user.stage(stage).returncode == 0
@@ -109,10 +101,10 @@ def test_a_full_disk_stops_any_stage_with_a_sentence_and_a_rerun_gives_the_same_
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_killed_in_its_work_leaves_nothing_that_a_rerun_could_mistake(
-    trained_workspace, tmp_path, stage
+    trained_workspace, tmp_path, warm, stage
 ):
     shutil.copytree(trained_workspace, tmp_path / "workspace")
-    user = User(tmp_path / "workspace", tmp_path / "home")
+    user = User(tmp_path / "workspace", tmp_path / "home", warm)
     wanted = directory_digest(user.folder / "artifacts")
     for part in ("artifacts", "work"):
         shutil.rmtree(user.folder / part / stage, ignore_errors=True)

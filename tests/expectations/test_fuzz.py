@@ -209,7 +209,7 @@ def test_a_fuzzed_log_is_accepted_quarantined_or_refused_with_a_sentence(
 
 
 @pytest.mark.slow
-@settings(max_examples=80, deadline=None, suppress_health_check=LENIENT)
+@settings(max_examples=24, deadline=None, suppress_health_check=LENIENT)
 @given(changes=CHANGES, **MODES)
 def test_deeply_fuzzed_logs_are_accepted_quarantined_or_refused_with_a_sentence(
     fuzzed, changes, mode, share

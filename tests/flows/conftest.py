@@ -1,5 +1,6 @@
 """A small company, a real Prefect server, and the retrain as a process of its own."""
 
+import json
 import os
 import socket
 import subprocess
@@ -59,6 +60,15 @@ class Company:
         again = {**last, "request_id": "req-later", "ts": last["ts"] + timedelta(minutes=1)}
         path = folder / f"part-{len(list(folder.iterdir())):04d}.parquet"
         pq.write_table(pa.Table.from_pylist([again], schema=TABLES["requests"]), path)
+
+    def export_twice(self) -> None:
+        """Another log, since the same has the reference it had; and a document that is there
+        twice."""
+        log = self.home / "source" / "requests" / "part-0000.parquet"
+        pq.write_table(pq.read_table(log).slice(1), log)
+        path = self.home / "source" / "catalogue.parquet"
+        rows = pq.read_table(path)
+        pq.write_table(pa.concat_tables([rows, rows.slice(0, 1)]), path)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """`python -m flows.retrain`, running."""
@@ -164,10 +174,32 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def ask(environment: Mapping[str, str], path: str, body: Any = None, *, method: str = "") -> Any:
+    """What Prefect's server answers; while its scheduler holds the database it is asked again, as
+    Prefect's own client does: nothing was done."""
+    request = urllib.request.Request(
+        environment["PREFECT_API_URL"] + path,
+        None if body is None else json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+        method=method or ("GET" if body is None else "POST"),
+    )
+    for _ in range(60):
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                text = answer.read()
+                return json.loads(text) if text else None
+        except urllib.error.HTTPError as error:
+            if error.code != 503:
+                raise
+            time.sleep(1)
+    raise AssertionError(f"{path} stays unavailable")
+
+
 def wait_for(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
-    """Returns when the condition holds; fails the test where it does not in time."""
-    deadline = time.monotonic() + seconds
+    """Returns when the condition holds; fails the test where it does not in time: in four times the
+    seconds that a quiet machine may need."""
+    deadline = time.monotonic() + 4 * seconds
     while not condition():
         if time.monotonic() > deadline:
-            pytest.fail(f"waited {seconds:g} s for {what}")
+            pytest.fail(f"waited {4 * seconds:g} s for {what}")
         time.sleep(0.1)

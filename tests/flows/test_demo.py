@@ -1,6 +1,5 @@
-"""The demo: it takes only a folder of its own, and sums up what its rounds brought."""
+"""The demo: it takes only a folder of its own, and counts what it took."""
 
-import io
 import json
 import os
 import subprocess
@@ -8,15 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from rich.console import Console
-from small import LENIENT
 
 from flows.demo import MARK, claim, stay_at_home
 from perennial.errors import BadInput
 from perennial.workspace import Places
-from tasks.closing import show_end
 from tasks.memory import PeakMemory, tree_megabytes
-from tasks.summary import write_summary
 from tasks.totals import RunningTotals
 
 from .conftest import CHECKOUT
@@ -93,34 +88,3 @@ def test_the_peak_counts_what_a_child_held_for_a_moment():
         before = tree_megabytes()
         subprocess.run([sys.executable, "-c", program + "\ntime.sleep(0.5)"], check=True)
     assert memory.megabytes - before > 190
-
-
-@pytest.mark.slow
-def test_the_end_shows_every_round_the_decision_and_where_to_look(make_company):
-    company = make_company(LENIENT)
-    code, said = company.retrain()
-    assert code == 0, said
-    places = Places.from_environment({"PERENNIAL_HOME": str(company.home)})
-    written = write_summary(places, verbs={"import": 1.0}, total_seconds=60.0, peak_memory_mb=123.4)
-    assert written == json.loads((company.home / "summary.json").read_text())
-    assert set(written) == {
-        "format_version",
-        "decision",
-        "rounds",
-        "seconds",
-        "peak_memory_mb",
-        "releases",
-    }
-    assert written["decision"]["outcome"] == "promote"
-    (only,) = written["rounds"]
-    assert set(only) == {"lexical", "champion", "candidate", "difference"}
-    assert written["releases"] == [company.champion, company.stable()]
-    seconds = written["seconds"]
-    assert seconds["import"] == 1.0 and seconds["total"] == 60.0 and seconds["train"] > 0
-    assert 0 < seconds["orchestration"] < 60
-
-    console = Console(record=True, width=100, file=io.StringIO())
-    show_end(places, written, console)
-    shown = console.export_text()
-    for part in ("Promote", "nDCG@10", "Before and after", "mlflow ui", "report.html"):
-        assert part in shown

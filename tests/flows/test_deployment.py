@@ -18,7 +18,7 @@ from small import LENIENT
 
 from infra.bench.deliveries import SECRETS, signed
 
-from .conftest import CHECKOUT, wait_for
+from .conftest import CHECKOUT, ask, wait_for
 
 pytestmark = pytest.mark.slow
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
@@ -43,19 +43,13 @@ def prefect(environment, *arguments: str) -> str:
     ).stdout
 
 
-def ask(environment, path: str, body=None, *, method: str | None = None):
-    return send(environment["PREFECT_API_URL"] + path, body, method=method)[1]
-
-
-def send(address: str, body=None, *, headers=None, method: str | None = None):
-    """The status, and the answer's JSON."""
-    data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-    headers = {"Content-Type": "application/json"} | (headers or {})
-    request = urllib.request.Request(address, data=data, headers=headers, method=method)
+def send(address: str, body: bytes, headers):
+    """The receiver's status, and the answer's JSON."""
+    headers = {"Content-Type": "application/json"} | headers
+    request = urllib.request.Request(address, data=body, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            text = answer.read()
-            return answer.status, json.loads(text) if text else None
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
 
@@ -163,7 +157,7 @@ def test_a_webhook_and_a_verdict_start_runs_that_finish_and_a_failure_is_told(ma
             proof = signed(
                 "evidently", body, delivery=delivery, at=time.time(), secret=SECRETS["evidently"]
             )
-            return send(f"{address}retrain", body, headers=proof)
+            return send(f"{address}retrain", body, proof)
 
         status, started = deliver("d-1")
         assert status == 202

@@ -1,30 +1,26 @@
-"""The retrain as a process of its own on a real server: promoted, refused, killed, broken."""
+"""The retrain as a process of its own on a real server: promoted, refused, reviewed."""
 
-import filecmp
+import io
 import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from everything import everything
 from mlflow import MlflowClient
+from rich.console import Console
 from small import LENIENT
 
 from perennial.report.review_view import approval_of
+from perennial.workspace import Places
+from tasks.closing import show_end
 from tasks.registry import MODEL
-from tasks.repro import stage_environment
-from tasks.workspace import DVC_CONFIG
+from tasks.summary import write_summary
 
 from .conftest import wait_for
 
 pytestmark = pytest.mark.slow
-
-
+ACCEPTED = "accepted/production"
 ADDRESS, KEY = "anna.planted@example.org", "a-planted-key-of-somebody"
 
 
@@ -69,6 +65,35 @@ def test_a_candidate_that_passes_becomes_the_champion_and_everybody_says_so(make
     assert client.get_metric_history(version.run_id, "train/loss")
     artifacts = {item.path for item in client.list_artifacts(version.run_id)}
     assert {"encoder", "gate.json", "report.html"} <= artifacts
+    check_how_a_demo_shows_it(company)
+
+
+def check_how_a_demo_shows_it(company):
+    """Every round, the decision and where to look."""
+    places = Places.from_environment({"PERENNIAL_HOME": str(company.home)})
+    written = write_summary(places, verbs={"import": 1.0}, total_seconds=60.0, peak_memory_mb=123.4)
+    assert written == json.loads((company.home / "summary.json").read_text())
+    assert set(written) == {
+        "format_version",
+        "decision",
+        "rounds",
+        "seconds",
+        "peak_memory_mb",
+        "releases",
+    }
+    assert written["decision"]["outcome"] == "promote"
+    (only,) = written["rounds"]
+    assert set(only) == {"lexical", "champion", "candidate", "difference"}
+    assert written["releases"] == [company.champion, company.stable()]
+    seconds = written["seconds"]
+    assert seconds["import"] == 1.0 and seconds["total"] == 60.0 and seconds["train"] > 0
+    assert 0 < seconds["orchestration"] < 60
+
+    console = Console(record=True, width=100, file=io.StringIO())
+    show_end(places, written, console)
+    shown = console.export_text()
+    for part in ("Promote", "nDCG@10", "Before and after", "mlflow ui", "report.html"):
+        assert part in shown
 
 
 def test_a_refusal_is_a_normal_end_that_changes_nothing_and_is_not_worked_out_twice(make_company):
@@ -81,76 +106,27 @@ def test_a_refusal_is_a_normal_end_that_changes_nothing_and_is_not_worked_out_tw
     assert (workspace / "work" / "report" / "report.html").exists()
     page = (workspace / "work" / "review" / "page" / "review.html").read_text()
     assert "nothing to approve" in page and "Download marks" in page
+    accepted = company.store.read_record(ACCEPTED)
 
     code, said = company.retrain()
     assert code == 1, said
     assert company.workspaces() == [workspace]
     for stage in ("validate", "judge", "mine", "audit", "train", "index", "evaluate"):
         assert f"{stage} was up to date" in said
-    assert len(MlflowClient(company.tracking_uri).search_runs(["1"])) == 1
-
-
-def test_a_killed_retrain_continues_and_gives_the_bytes_of_a_plain_dvc_repro(
-    make_company, tmp_path
-):
-    company = make_company(LENIENT, {"train": {"epochs": 40, "patience": 40}})
-    process = company.start()
-    wait_for(
-        lambda: any(path.stat().st_size for path in company.find("work/train/progress.jsonl")),
-        seconds=120,
-        what="the first step of training",
-    )
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=240)
-    assert company.stable() == company.champion
-
-    company.log_a_request()  # people go on searching meanwhile
-    code, said = company.retrain()
-    assert code == 0, said
-    assert "continuing" in said and "--fresh would start anew" in said
-    assert "validate was up to date" in said and "train ran in" in said
-    (workspace,) = company.workspaces()
-    assert differing(workspace, dvc_repro(workspace, tmp_path / "plain")) == []
-
-
-def test_a_retrain_killed_right_after_its_swap_is_mirrored_and_reported_by_the_next(make_company):
-    company = make_company(LENIENT)
-    process = company.start()
-    wait_for(lambda: company.stable() != company.champion, seconds=240, what="the swap")
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=240)
-    channel = company.store.read_channel("production")
-    assert not company.find("work/report/summary.json")
-
-    company.log_a_request()
-    code, said = company.retrain()
-    assert code == 0, said
-    assert company.store.read_channel("production") == channel
-    assert len(company.workspaces()) == 1
-    assert "canary" not in said, "what was swapped is not judged again"
-    assert company.find("work/report/summary.json")
     client = MlflowClient(company.tracking_uri)
-    version = client.get_model_version_by_alias(MODEL, "champion")
-    assert version.tags["release_id"] == company.stable()
+    assert len(client.search_runs(["1"])) == 1
 
-    code, said = company.retrain("--fresh")
-    assert len(company.workspaces()) == 2, said
-
-
-def test_a_broken_table_ends_the_run_with_every_promise_named_and_the_champion_serving(
-    make_company,
-):
-    def spoil(world) -> None:
-        world.frame("catalogue").loc[1, "doc_id"] = world.frame("catalogue").loc[0, "doc_id"]
-
-    company = make_company(LENIENT, spoil=spoil)
+    company.export_twice()
     code, said = company.retrain()
-    assert code == 2, said
+    assert code == 2 and "promises are broken" in said, said
     assert company.stable() == company.champion
-    assert "promises are broken" in said
-    run = MlflowClient(company.tracking_uri).search_runs(["1"])[0]
-    assert run.info.status == "FAILED"
-    assert "doc_id" in run.data.tags["failure"]
+    (newest, _) = client.search_runs(["1"], order_by=["start_time DESC"])
+    assert newest.info.status == "FAILED" and "doc_id" in newest.data.tags["failure"]
+    assert company.store.read_record(ACCEPTED) == accepted
+    (refused,) = set(company.workspaces()) - {workspace}
+    frozen = json.loads((refused / "snapshot" / "accepted.json").read_bytes())
+    about = json.loads((workspace / "snapshot" / "snapshot.json").read_bytes())
+    assert frozen["snapshot"] == about["digest"], "it was compared with what was accepted"
 
 
 def test_review_waits_for_a_person_who_read_this_gate(make_company):
@@ -174,29 +150,3 @@ def test_review_waits_for_a_person_who_read_this_gate(make_company):
     assert channel is not None and channel.stable == about["release_id"]
     assert channel.history[-1].who == "flow retrain, approved by Ada"
     assert client.get_run(version.run_id).data.tags["reviewer"] == "Ada"
-
-
-def dvc_repro(workspace: Path, folder: Path) -> Path:
-    """The inputs of the workspace in another folder, brought up to date by `dvc repro` alone."""
-    for name in ("perennial", "expectations", "snapshot"):
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(workspace / name, folder / name, ignore=ignored)
-    for name in ("params.yaml", "dvc.yaml", ".dvcignore"):
-        shutil.copyfile(workspace / name, folder / name)
-    (folder / ".dvc").mkdir()
-    (folder / ".dvc" / "config").write_text(DVC_CONFIG.format(cache=folder / "cache"))
-    command = [sys.executable, "-m", "dvc", "repro"]
-    subprocess.run(command, cwd=folder, env=stage_environment(os.environ), check=True)
-    return folder
-
-
-def differing(one: Path, two: Path) -> list[str]:
-    """Files below artifacts/, and dvc.lock, that are missing on a side or have other bytes."""
-    names = {
-        path.relative_to(root).as_posix()
-        for root in (one, two)
-        for path in [*root.rglob("artifacts/**/*"), root / "dvc.lock"]
-        if path.is_file()
-    }
-    _, mismatch, errors = filecmp.cmpfiles(one, two, sorted(names), shallow=False)
-    return [*mismatch, *errors]

@@ -6,16 +6,14 @@ import sqlite3
 import subprocess
 import sys
 import time
-import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.error import HTTPError
 
 import pytest
 
 from perennial.release.stores.local import LocalStore
 
-from .conftest import CHECKOUT
+from .conftest import CHECKOUT, ask
 
 pytestmark = pytest.mark.slow
 FLOW = """
@@ -33,30 +31,18 @@ def catalogue(continues: bool = False, channel: str = "production", trigger: str
 def test_the_first_of_many_late_runs_does_the_work_of_all(prefect_server, tmp_path):
     (tmp_path / "late.py").write_text(FLOW)
 
-    def ask(path: str, body=None):
-        address, headers = prefect_server["PREFECT_API_URL"], {"Content-Type": "application/json"}
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(address + path, data, headers)
-        for _ in range(60):
-            try:
-                with urllib.request.urlopen(request, timeout=30) as answer:
-                    return json.load(answer)
-            except HTTPError as error:
-                # As Prefect's own client does: its scheduler held the database, nothing was done.
-                if error.code != 503:
-                    raise
-                time.sleep(1)
-        raise AssertionError(f"{path} stays unavailable")
+    def post(path: str, body):
+        return ask(prefect_server, path, body)
 
-    flow = ask("/flows/", {"name": "catalogue"})["id"]
+    flow = post("/flows/", {"name": "catalogue"})["id"]
     about = {"name": "late", "flow_id": flow, "path": str(tmp_path)}
-    deployment = ask("/deployments/", about | {"entrypoint": "late.py:catalogue"})["id"]
+    deployment = post("/deployments/", about | {"entrypoint": "late.py:catalogue"})["id"]
     now = datetime.now(UTC)
 
     def scheduled(at: datetime, **parameters) -> str:
         state = {"type": "SCHEDULED", "state_details": {"scheduled_time": at.isoformat()}}
         body = {"state": state, "parameters": parameters}
-        return str(ask(f"/deployments/{deployment}/create_flow_run", body)["id"])
+        return str(post(f"/deployments/{deployment}/create_flow_run", body)["id"])
 
     quarter = timedelta(minutes=15)
     late = [scheduled(now - n * quarter) for n in range(12, 0, -1)]
@@ -82,7 +68,7 @@ def test_the_first_of_many_late_runs_does_the_work_of_all(prefect_server, tmp_pa
             check=False,
             timeout=300,
         )
-    found = ask("/flow_runs/filter", {"flow_runs": {"deployment_id": {"any_": [deployment]}}})
+    found = post("/flow_runs/filter", {"flow_runs": {"deployment_id": {"any_": [deployment]}}})
     states = {each["id"]: each["state"] for each in found}
     assert states[late[0]]["type"] == states[going_on]["type"] == "COMPLETED", done.stderr
     assert {states[run]["type"] for run in (*late[1:], automated)} == {"CANCELLED"}

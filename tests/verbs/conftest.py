@@ -1,6 +1,9 @@
 """A verb as a person calls it: through the command line, with a home of its own."""
 
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -38,3 +41,24 @@ def run(capsys):
         return code, *capsys.readouterr()
 
     return run_verb
+
+
+@pytest.fixture
+def killed_verb(tmp_path):
+    """`killed_verb(folder, "snapshot", stride=…)`: copies of the folder in which the verb was
+    killed, each one change later, in order."""
+
+    def kill(folder, *verb, stride=1):
+        graves = tmp_path / "graves"
+        program = Path(__file__).with_name("killed_verb.py")
+        done = subprocess.run(
+            [sys.executable, str(program), str(folder), str(graves), str(stride), *verb],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return sorted(graves.iterdir())
+
+    return kill

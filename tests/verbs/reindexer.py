@@ -11,5 +11,8 @@ SETTINGS = {"max_segments": 2, "fanout": 2}  # so that it compacts, too
 
 if __name__ == "__main__":
     die_at_every_step(
-        Path(sys.argv[1]), Path(sys.argv[2]), lambda copy: Shop(copy, settings=SETTINGS).reindex()
+        Path(sys.argv[1]),
+        Path(sys.argv[2]),
+        lambda copy: Shop(copy, settings=SETTINGS).reindex(),
+        stride=2,  # a file is opened before it is moved into place
     )

@@ -312,7 +312,7 @@ def test_one_that_was_killed_anywhere_is_finished_by_the_next(filled):
     for more in ("cache", "mlflow", "runs/0123456789abcdef/work", "source/events/date=2026-01-05"):
         shutil.rmtree(filled / more)  # so many steps less
     with fast_folder() as graves:
-        die_at_every_step(filled, graves, forget, stride=4)
+        die_at_every_step(filled, graves, forget, stride=3)
         killed = sorted(graves.iterdir())
         assert len(killed) > 8
         assert any(traces(each) for each in killed)

@@ -1,34 +1,11 @@
 """An import that is killed anywhere leaves the old source or the new one, and nothing between."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-from itertools import count
 
 import pyarrow.parquet as pq
 import pytest
 
 from perennial.verbs.arriving import arriving, settle
-
-DIES = """
-import os, signal, sys
-from perennial.cli import main
-
-left, home = [int(sys.argv[1])], sys.argv[2]
-changes = ("os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree")
-
-def hook(event, arguments):
-    writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & os.O_WRONLY
-    if (event in changes or writes) and str(arguments[0]).startswith(home):
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-sys.addaudithook(hook)
-sys.exit(main(["import", "parquet", "--path", sys.argv[3]]))
-"""
 
 
 def read(source):
@@ -47,60 +24,59 @@ def folders(world, make_world, tmp_path):
     return first, world.write_source(tmp_path / "second")
 
 
-def die_everywhere(tmp_path, environment, first, second, *, stride=1):
+def die_everywhere(tmp_path, run, killed_verb, first, second, *, stride=1):
     """What each killed import left of its source: `old`, or `new`, in the order of the steps."""
-    home, saved = tmp_path / "home", tmp_path / "saved"
 
-    def run(kill_at, path):
-        command = [sys.executable, "-c", DIES, str(kill_at), str(home), str(path)]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True
-        )
-        assert done.returncode in (0, -signal.SIGKILL), done.stderr
-        return done.returncode
+    def import_into(folder, path):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            code, _, err = run("import", "parquet", "--path", path)
+            assert code == 0, err
+        return read(folder / "home" / "source")
 
-    run(0, first)
-    old = read(home / "source")
-    shutil.copytree(home, saved)
-    run(0, second)
-    new = read(home / "source")
+    folder, whole = tmp_path / "before", tmp_path / "whole"
+    for each in (folder, whole):
+        each.mkdir()
+        shutil.copy(tmp_path / "params.yaml", each)
+    old, new = import_into(folder, first), import_into(whole, second)
     assert old.keys() == new.keys() and all(old[name] != new[name] for name in old)
-    seen = []
-    for step in count(1, stride):
-        shutil.rmtree(home)
-        shutil.copytree(saved, home)
-        code = run(step, second)
-        found = read(home / "source")
-        assert found in (old, new), step
-        seen.append("new" if found == new else "old")
-        if code == 0:
-            break
-    assert seen == sorted(seen, reverse=True) and {"old", "new"} == set(seen)
-    run(0, first)  # what a killed import left is in nobody's way
-    assert read(home / "source") == old
-    assert [path.name for path in home.iterdir()] == ["source"]
+    killed = killed_verb(folder, "import", "parquet", "--path", str(second), stride=stride)
+    found = [read(each / "home" / "source") for each in killed]
+    assert all(each in (old, new) for each in found)
+    seen = ["new" if each == new else "old" for each in found]
+    assert seen == sorted(seen, reverse=True) and seen[0] == "old"
+    for each in (killed[0], killed[len(killed) // 2], killed[-1]):
+        assert import_into(each, first) == old, "what a killed import left is in nobody's way"
+        assert [path.name for path in (each / "home").iterdir()] == ["source"]
     return seen
+
+
+@pytest.fixture
+def at_home(home, monkeypatch):
+    """Whoever works in a folder has its home in it."""
+    monkeypatch.setenv("PERENNIAL_HOME", "home")
 
 
 @pytest.mark.slow
 def test_an_import_killed_at_any_change_leaves_the_old_source_or_the_new_one(
-    run, home, folders, tmp_path
+    run, at_home, folders, killed_verb, tmp_path
 ):
-    environment = os.environ | {"PERENNIAL_HOME": str(home)}
-    seen = die_everywhere(tmp_path, environment, *folders)
+    seen = die_everywhere(tmp_path, run, killed_verb, *folders)
     assert seen.count("new") > 5, "killed between the moves into place, too"
 
 
 @pytest.mark.slow
 def test_an_import_from_a_bucket_killed_while_it_downloads_leaves_the_old_source(
-    home, folders, s3_server, tmp_path
+    run, at_home, folders, s3_server, killed_verb, tmp_path, monkeypatch
 ):
     bucket = s3_server.new_bucket()
     for path in folders[1].rglob("*.parquet"):
         key = f"logs/{path.relative_to(folders[1])}"
         s3_server.client().put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
-    environment = os.environ | s3_server.environment() | {"PERENNIAL_HOME": str(home)}
-    seen = die_everywhere(tmp_path, environment, folders[0], f"s3://{bucket}/logs", stride=3)
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    there = f"s3://{bucket}/logs"
+    seen = die_everywhere(tmp_path, run, killed_verb, folders[0], there, stride=3)
     assert seen.count("old") > 5
 
 

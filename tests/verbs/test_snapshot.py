@@ -1,7 +1,6 @@
 """snapshot: the settled window of the log, whole or not at all, with the champion's own bytes."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -9,7 +8,6 @@ import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import count
 
 import pandas as pd
 import pyarrow as pa
@@ -218,54 +216,29 @@ def test_a_damaged_table_is_named_and_the_old_snapshot_stays(run, running, snaps
     assert directory_digest(snapshot.place) == before
 
 
-DIES = """
-import os, signal, sys
-from perennial.cli import main
-
-left = [int(sys.argv[1])]
-
-def hook(event, arguments):
-    if event in ("os.rename", "os.rmdir", "shutil.rmtree"):
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-sys.addaudithook(hook)
-sys.exit(main(["snapshot"]))
-"""
-
-
 @pytest.mark.slow
-def test_a_snapshot_killed_before_any_rename_or_removal_leaves_the_old_one_or_none(
-    running, tmp_path
+def test_a_snapshot_killed_before_any_change_leaves_the_old_one_or_none(
+    run, running, snapshot, killed_verb, tmp_path
 ):
-    place, older = tmp_path / "snapshot", tmp_path / "older"
-    environment = os.environ | {"PERENNIAL_HOME": str(running)}
-
-    def take(kill_at):
-        command = [sys.executable, "-c", DIES, str(kill_at)]
-        return subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode
-
-    assert take(0) == 0
-    wanted = directory_digest(place)
-    place.rename(older)
-    (older / "mark").touch()
-    seen = []
-    for step in count(1):
-        for left in (place, *tmp_path.glob(".snapshot.*")):
-            shutil.rmtree(left, ignore_errors=True)
-        shutil.copytree(older, place)
-        code = take(step)
-        seen.append(directory_digest(place) if place.exists() else None)
-        if code == 0:
-            break
-        assert code == -signal.SIGKILL
-    assert {directory_digest(older), None, wanted} == set(seen)
-    assert seen == sorted(seen, key=[directory_digest(older), None, wanted].index)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    shutil.copy(tmp_path / "params.yaml", folder)
+    snapshot()
+    wanted = directory_digest(snapshot.place)
+    shutil.move(snapshot.place, folder / "snapshot")
+    (folder / "snapshot" / "mark").touch()
+    older = directory_digest(folder / "snapshot")
+    killed = killed_verb(folder, "snapshot")
+    seen = [
+        directory_digest(each / "snapshot") if (each / "snapshot").exists() else None
+        for each in killed
+    ]
+    assert set(seen) == {older, None, wanted}
+    assert seen == sorted(seen, key=[older, None, wanted].index)
     assert seen.count(None) == 1, "between two renames, and never while anything is copied"
     for name in (".snapshot.old", ".snapshot.partial"):
-        shutil.copytree(older, tmp_path / name)
-    assert take(0) == 0
+        shutil.copytree(folder / "snapshot", tmp_path / name)
+    snapshot()
     assert not list(tmp_path.glob(".snapshot.*")), "what a killed run left"
 
 

@@ -4,17 +4,19 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from perennial.data.before import Before
 from perennial.params.reading import load_params
 from perennial.release.stores.open import open_store
-from perennial.verbs.rolling.forecast import Forecast, forecast, forecast_value
 from perennial.workspace import Places
+
+if TYPE_CHECKING:
+    from perennial.data.before import Before
+    from perennial.verbs.rolling.forecast import Forecast
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 ChannelName = Annotated[str, typer.Option("--channel", help="The channel that rolls out.")]
@@ -30,6 +32,7 @@ def register_rolling(
     @rollout_app.command()
     def plan(channel: ChannelName = "production", as_json: Json = False) -> None:
         """Show the sessions and days that each step needs at the rates of the last days."""
+        from perennial.verbs.rolling.forecast import forecast, forecast_value
         from perennial.verbs.rolling.steps import baseline, measured
 
         params = load_params(Path("params.yaml"))
@@ -59,7 +62,7 @@ def register_rolling(
         print(f"{channel} is on hold: {where}{until}. Go on: perennial resume --reason '...'")
 
 
-def _show(found: Before, rows: list[Forecast], console: Console) -> None:
+def _show(found: "Before", rows: "list[Forecast]", console: Console) -> None:
     console.print(
         f"{found.sessions:,} sessions in {found.days:.1f} days ({found.sessions_per_day:,.0f} a "
         f"day); {found.success:.1%} of them found something."

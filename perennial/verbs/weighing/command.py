@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -19,8 +19,10 @@ from perennial.release.channels.moves import existing_channel
 from perennial.release.manifests.canonical import utc_text
 from perennial.release.stores.durable import usable, write_atomically
 from perennial.release.stores.open import open_store
-from perennial.report.pareto_view import ParetoView, Prices
 from perennial.workspace import Places
+
+if TYPE_CHECKING:
+    from perennial.report.pareto_view import ParetoView
 
 
 def register_pareto(app: typer.Typer, *, key: Callable[[], bytes | None]) -> None:
@@ -46,6 +48,7 @@ def register_pareto(app: typer.Typer, *, key: Callable[[], bytes | None]) -> Non
     ) -> None:
         """Weigh the indexes that the release could have: recall, latency, memory, cost."""
         from perennial.report.pareto import render_pareto
+        from perennial.report.pareto_view import Prices
         from perennial.verbs.weighing.compare import compare_indexes
 
         prices = Prices(price_per_core_hour, price_per_gb_hour, rate)
@@ -76,12 +79,12 @@ def register_pareto(app: typer.Typer, *, key: Callable[[], bytes | None]) -> Non
             _show(view, page, Console())
 
 
-def _value(view: ParetoView, page: Path) -> dict[str, Any]:
+def _value(view: "ParetoView", page: Path) -> dict[str, Any]:
     about = asdict(view) | {"at": utc_text(view.at), "page": str(page)}
     return {"format_version": 1} | about
 
 
-def _show(view: ParetoView, page: Path, console: Console) -> None:
+def _show(view: "ParetoView", page: Path, console: Console) -> None:
     from perennial.report.pareto import money
     from perennial.report.words import number
 
