@@ -280,6 +280,6 @@ def trained_workspace(
     root = tmp_path_factory.mktemp("trained") / "workspace"
     shutil.copytree(fresh_workspace, root)
     for stage in STAGES:
-        done = warm.run(["-m", module_of(stage)], cwd=root)
+        done = warm.run(module_of(stage), cwd=root)
         assert done.returncode == 0, (stage, done.stderr)
     return root

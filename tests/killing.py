@@ -1,8 +1,10 @@
 """SIGKILL at every step of some work, one step after the other, each time on a fresh copy.
 
 The steps on a disk are all changes below a place; on S3 they are all requests, each before it is
-sent, which is after the one before it was answered: that shows every state that a kill can leave.
-The process forks: import first, open no client and start no thread before.
+sent, which is after the one before it was answered: that shows every state between two of them.
+What several workers send at once is shown as it comes. A folder's removal is one step, unless the
+process works in the place itself. The process forks: import first, open no connection and start no
+thread before.
 """
 
 import itertools

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from small import CHECKOUT, STAGES, module_of
-from warm import WarmPython
-
-Answer = subprocess.CompletedProcess[str]
+from warm import Answer, WarmPython
 
 
 @dataclass
@@ -36,7 +34,7 @@ class User:
 
     def module(self, *arguments: str, file_limit: int | None = None) -> Answer:
         """`python -m …`; `file_limit`: no file grows beyond so many bytes, as on a full disk."""
-        return self.warm.run(["-m", *arguments], **self.place(), file_limit=file_limit)
+        return self.warm.run(*arguments, **self.place(), file_limit=file_limit)
 
     def perennial(self, *arguments: str, **options: Any) -> Answer:
         return self.module("perennial.cli", *arguments, **options)

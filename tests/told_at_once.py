@@ -2,15 +2,14 @@
 
 import pytest
 
-LONG = 60.0
+LONG = 60.0  # seconds
 
 
 class ToldAtOnce:
-    """A plugin of the process that gathers the reports; `long`: seconds that deserve a line."""
+    """A plugin of the process that gathers the reports."""
 
-    def __init__(self, reporter: pytest.TerminalReporter, *, long: float = LONG):
+    def __init__(self, reporter: pytest.TerminalReporter):
         self.reporter = reporter
-        self.long = long
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """In the order in which they end, among the progress."""
@@ -18,7 +17,7 @@ class ToldAtOnce:
             self._say(f"FAILED in {report.when} after {report.duration:.0f} s: {report.nodeid}")
             for line in report.longreprtext.splitlines()[-30:]:
                 self._say(f"    {line}")
-        elif report.duration >= self.long:
+        elif report.duration >= LONG:
             self._say(f"{report.duration:.0f} s in {report.when}: {report.nodeid}")
 
     def _say(self, line: str) -> None:

@@ -1,7 +1,8 @@
 """Commands without the seconds of their imports: one process imports, and forks for each command.
 
-What is forked is a process of its own with its own memory, folder, environment, streams and end;
-only the import is shared. Tests of the import itself, or of a kill, start Python anew.
+What is forked is a process of its own with its own memory, folder, environment, streams and end; it
+shares what was imported, and the seed of the hashes of strings. Tests of the import itself, of the
+order of sets, or of a kill start Python anew.
 """
 
 import atexit
@@ -10,12 +11,13 @@ import json
 import os
 import resource
 import runpy
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,35 +31,48 @@ LATER = (
     *("great_expectations", "matplotlib.pyplot", "scipy.stats", "sklearn", "torch"),
     *("expectations.__main__", "perennial.verbs.bootstrap", "perennial.verbs.snapshot"),
 )
+PATIENCE_SECONDS = 500
 Answer = subprocess.CompletedProcess[str]
 
 
 class WarmPython:
-    """`run` is `python -m module …` in a fork of the process at the socket's other end."""
+    """`run` is `python -m` in a fork of the process at the socket's other end."""
 
     def __init__(self, line: socket.socket):
         self.line = line
 
     def run(
         self,
-        arguments: Sequence[str],
-        *,
+        module: str,
+        *arguments: str,
         cwd: Path,
         env: Mapping[str, str] = os.environ,
         file_limit: int | None = None,
     ) -> Answer:
         """`file_limit`: no file may grow beyond so many bytes, as on a disk that is full."""
-        asked = {"arguments": arguments, "cwd": str(cwd), "env": dict(env), "limit": file_limit}
-        reads, writes = zip(os.pipe(), os.pipe(), strict=True)
+        asked = {
+            "module": module,
+            "arguments": arguments,
+            "cwd": str(cwd),
+            "env": dict(env),
+            "limit": file_limit,
+        }
         message = json.dumps(asked).encode()
-        self.line.sendall(len(message).to_bytes(4, "big"))
-        socket.send_fds(self.line, [message], list(writes))
-        for each in writes:
-            os.close(each)
-        with ThreadPoolExecutor(2) as pool:
-            out, err = pool.map(_read_all, reads)
-        code = int.from_bytes(self.line.recv(4), "big", signed=True)
-        return subprocess.CompletedProcess([sys.executable, *arguments], code, out, err)
+        reads, writes = zip(os.pipe(), os.pipe(), strict=True)
+        try:
+            self.line.sendall(len(message).to_bytes(4, "big"))
+            socket.send_fds(self.line, [message], list(writes))
+            for each in writes:
+                os.close(each)
+            with ThreadPoolExecutor(2) as pool:
+                out, err = pool.map(_read_all, reads)
+            code = self.line.recv(4)
+            assert len(code) == 4, "the warm Python has ended"
+        except BaseException:
+            self.line.close()  # whoever asks next would get this command's answer
+            raise
+        done = int.from_bytes(code, "big", signed=True)
+        return subprocess.CompletedProcess([module, *arguments], done, out, err)
 
 
 @contextmanager
@@ -67,15 +82,18 @@ def warm_python() -> Iterator[WarmPython]:
     process = subprocess.Popen(
         [sys.executable, __file__, str(theirs.fileno())],
         pass_fds=[theirs.fileno()],
-        env=os.environ
-        | {"PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(Path(__file__).parent)])},
+        env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
     )
     theirs.close()
     try:
         with ours:
             yield WarmPython(ours)
     finally:
-        process.wait(30)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _read_all(descriptor: int) -> str:
@@ -89,7 +107,8 @@ def _serve(line: socket.socket) -> None:
         importlib.import_module(name)
     for name in (*COMMANDS, "expectations.__main__"):
         del sys.modules[name]  # else runpy warns that it comes twice
-    assert threading.active_count() == 1, "a fork would lose threads"
+    assert threading.active_count() == 1, "a fork would lose Python's threads"
+    sys.path.remove(str(Path(__file__).parent))  # `python -m` has no tests on its way
     while length := line.recv(4):
         message, streams, _, _ = socket.recv_fds(line, int.from_bytes(length, "big"), 2)
         while len(message) < int.from_bytes(length, "big"):
@@ -113,20 +132,24 @@ def _become(asked: dict[str, Any], streams: list[int]) -> None:
         for target, stream in enumerate(streams, start=1):
             os.dup2(stream, target)
             os.close(stream)
+        signal.alarm(PATIENCE_SECONDS)  # which kills it, and whoever waits for it goes on
         os.chdir(asked["cwd"])
+        sys.path.insert(0, asked["cwd"])
         os.environ.clear()
         os.environ.update(asked["env"])
         if asked["limit"] is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (asked["limit"], asked["limit"]))
-        _, module, *rest = asked["arguments"]
-        sys.argv = [module, *rest]
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        sys.argv = [asked["module"], *asked["arguments"]]
+        runpy.run_module(asked["module"], run_name="__main__", alter_sys=True)
         code = 0
     except SystemExit as end:
         code = end.code
     except BaseException:  # noqa: BLE001  as the interpreter itself does
         traceback.print_exc()
     finally:
+        if isinstance(code, str):
+            print(code, file=sys.stderr)
+        threading._shutdown()  # type: ignore[attr-defined]  # as the interpreter does, too
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()

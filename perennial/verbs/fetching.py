@@ -21,7 +21,8 @@ _TIMEOUT_SECONDS, _ATTEMPTS = 30.0, 5
 @contextmanager
 def brought(place: str, *, beside: Path) -> Iterator[Path]:
     """The folder itself, or that of an `s3://bucket/prefix` while the body runs, with all of its
-    tables; raises BadInput for an address that is none, PlaceUnusable for a bucket that is not."""
+    tables; raises BadInput for an address that is none, PlaceUnusable for a bucket that is not.
+    `drop_fetched` first: what a killed import had brought would be taken for what is there."""
     if "://" not in place:
         yield Path(place)
         return
@@ -40,7 +41,7 @@ def brought(place: str, *, beside: Path) -> Iterator[Path]:
         raise BadInput(
             f"{bucket.place} holds no catalogue.parquet and no catalogue/*.parquet; correct --path"
         )
-    folder = _folder(beside)
+    folder = _fetched_folder(beside)
     try:
         with ThreadPoolExecutor(_WORKERS) as pool:
             under_way = [pool.submit(_fetch, bucket, row, folder / row["Key"]) for row in found]
@@ -62,10 +63,10 @@ def brought(place: str, *, beside: Path) -> Iterator[Path]:
 
 def drop_fetched(*, beside: Path) -> None:
     """Drop what a killed import had brought: whoever imports next, from wherever, needs none."""
-    shutil.rmtree(_folder(beside), ignore_errors=True)
+    shutil.rmtree(_fetched_folder(beside), ignore_errors=True)
 
 
-def _folder(beside: Path) -> Path:
+def _fetched_folder(beside: Path) -> Path:
     return beside.with_name(f".{beside.name}.fetched")
 
 

@@ -1,6 +1,7 @@
 """Any log is accepted, quarantined or refused with a sentence, and no row of it vanishes."""
 
 import json
+import os
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -209,7 +210,11 @@ def test_a_fuzzed_log_is_accepted_quarantined_or_refused_with_a_sentence(
 
 
 @pytest.mark.slow
-@settings(max_examples=24, deadline=None, suppress_health_check=LENIENT)
+@settings(
+    max_examples=int(os.environ.get("FUZZED_LOGS", "24")),
+    deadline=None,
+    suppress_health_check=LENIENT,
+)
 @given(changes=CHANGES, **MODES)
 def test_deeply_fuzzed_logs_are_accepted_quarantined_or_refused_with_a_sentence(
     fuzzed, changes, mode, share

@@ -149,7 +149,9 @@ def test_a_webhook_and_a_verdict_start_runs_that_finish_and_a_failure_is_told(ma
         )
 
     with running(environment, "flows.receiver", "--port", "0") as said:
-        wait_for(lambda: any("deliveries" in line for line in said), seconds=60, what="receiver")
+        wait_for(
+            lambda: any("deliveries" in line for line in said), quiet_seconds=60, what="receiver"
+        )
         address = next(line for line in said if "deliveries" in line).split()[-1]
         body = json.dumps({"reason": "drift", "evidence": [{"name": "psi", "n": 900}]}).encode()
 
@@ -168,7 +170,9 @@ def test_a_webhook_and_a_verdict_start_runs_that_finish_and_a_failure_is_told(ma
     for _ in range(2):  # the second within the quarter of an hour starts nothing
         emit(environment, "reindex")
     reindexes = deployments["reindex"]
-    wait_for(lambda: runs_of(environment, reindexes), seconds=60, what="the automation to act")
+    wait_for(
+        lambda: runs_of(environment, reindexes), quiet_seconds=60, what="the automation to act"
+    )
 
     with listening() as (notify, told):
         worker = ("prefect", "worker", "start", "--pool")
@@ -186,7 +190,7 @@ def test_a_webhook_and_a_verdict_start_runs_that_finish_and_a_failure_is_told(ma
 
             wait_for(
                 lambda: {state["type"] for state in states()} <= ENDED,
-                seconds=500,
+                quiet_seconds=500,
                 what="the runs to end",
             )
     ended = [(state["type"], state["name"]) for state in states()]

@@ -1,5 +1,6 @@
 """Killed again and again: each run continues where the one before died, and the end is the same."""
 
+import contextlib
 import filecmp
 import json
 import os
@@ -58,19 +59,38 @@ def test_a_retrain_killed_at_every_stage_and_after_its_swap_ends_as_one_that_was
     remembered = read_accepted(company.store, "production")
     assert remembered.newest.snapshot == about["digest"] and remembered.before is None
     assert differing(workspace, dvc_repro(workspace, tmp_path / "plain")) == []
+    check_what_fresh_leaves(company)
 
 
-def kill_at(company: Company, condition, what: str) -> str:
+def check_what_fresh_leaves(company):
+    """A retrain that has not ended is continued, and left only where a person says so."""
+
+    def count():
+        return len(list(company.home.glob("runs/[!.]*/params.yaml")))
+
+    kill_at(company, lambda: count() == 2, "another retrain")  # the one before has ended
+    company.log_a_request()
+    said = kill_at(company, lambda: count() == 3, "a fresh one", "--fresh")
+    assert "continuing" not in said
+
+
+def kill_at(company: Company, condition, what: str, *arguments: str) -> str:
     """A retrain killed as soon as the condition holds; what it said."""
-    process = company.start()
-    wait_for(condition, seconds=240, what=what)
-    os.kill(process.pid, signal.SIGKILL)
-    said, _ = process.communicate(timeout=500)
+    process = company.start(*arguments)
+    try:
+        wait_for(lambda: process.poll() is not None or condition(), quiet_seconds=240, what=what)
+    finally:
+        process.kill()
+        said, _ = process.communicate(timeout=500)
+    assert process.returncode == -signal.SIGKILL, (what, said)
     return said
 
 
 def has_begun(path: Path) -> bool:
-    return path.is_dir() or path.stat().st_size > 0
+    """Whether its stage was there; DVC may take away what an earlier run had left of it."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.is_dir() or path.stat().st_size > 0
+    return False
 
 
 def dvc_repro(workspace: Path, folder: Path) -> Path:

@@ -92,7 +92,7 @@ def test_a_killed_reindex_is_finished_by_the_next(make_company):
     edit(company, amended)
     process = start(company)
     work = company.home / "cache" / "reindex" / "production" / "work"
-    wait_for(work.exists, seconds=120, what="the work to begin")
+    wait_for(work.exists, quiet_seconds=120, what="the work to begin")
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=240)
     code, said = run(company)
@@ -105,7 +105,7 @@ def test_a_retrain_during_which_the_champion_was_reindexed_swaps_in_todays_catal
     company = make_company(LENIENT, {"gate": {"review": "required"}})
     retrain = company.start()
     note = "work/register/candidate.json"
-    wait_for(lambda: bool(company.find(note)), seconds=240, what="a registered candidate")
+    wait_for(lambda: bool(company.find(note)), quiet_seconds=240, what="a registered candidate")
     before = pq.read_table(company.home / "source" / "catalogue.parquet").to_pylist()
     gone, text_of_new = before[-1]["doc_id"], before[1]["text"]
     edit(company, amended)

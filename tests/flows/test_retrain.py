@@ -133,7 +133,7 @@ def test_review_waits_for_a_person_who_read_this_gate(make_company):
     company = make_company(LENIENT, {"gate": {"review": "required"}})
     process = company.start()
     name = "work/register/candidate.json"
-    wait_for(lambda: bool(company.find(name)), seconds=120, what="a registered candidate")
+    wait_for(lambda: bool(company.find(name)), quiet_seconds=120, what="a registered candidate")
     about = json.loads(company.find(name)[0].read_text())
     client = MlflowClient(company.tracking_uri)
     assert company.stable() == company.champion

@@ -126,14 +126,14 @@ def test_a_rollout_survives_its_flows_and_ends_with_the_swap(make_company, monke
     about = company.environment
     looks = functools.partial(ask, about, "/artifacts/count", {})
     seen = looks()
-    wait_for(lambda: looks() > seen, seconds=240, what="another look")
+    wait_for(lambda: looks() > seen, quiet_seconds=240, what="another look")
     place = company.store.root
     place.rename(place.with_name("away"))
     said = next(line for line in waiting.stdout if "looking again" in line)
     assert "production" in said, said
     place.with_name("away").rename(place)
     seen = looks()
-    wait_for(lambda: looks() > seen, seconds=240, what="a look after the store was away")
+    wait_for(lambda: looks() > seen, quiet_seconds=240, what="a look after the store was away")
     waiting.send_signal(signal.SIGKILL)
     waiting.communicate(timeout=240)
     assert company.store.read_channel("production") == channel, "a killed flow leaves it as it was"

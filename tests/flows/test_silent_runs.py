@@ -106,7 +106,7 @@ def test_a_silent_run_is_called_dead_and_a_retrain_goes_on_at_most_twice(deploye
     heard = {"filter": {"event": {"name": [event["event"]]}, "resource": theirs}}
     wait_for(
         lambda: ask(deployed, "/events/filter", heard)["total"] == 1,
-        seconds=60,
+        quiet_seconds=60,
         what="the server to write down what it heard",
     )
     assert looked("silent") == [quiet["name"]]  # not the one that looks, nor one that beats

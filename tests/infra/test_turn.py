@@ -105,13 +105,14 @@ def is_well(town: Town, name: str) -> bool:
     return answers(f"http://127.0.0.1:{places[name]}")()
 
 
-def kill_and_wait(town: Town, name: str) -> None:
-    """In the middle of a turn; back without anybody's help."""
+def kill_and_wait(town: Town, name: str, *, during: str) -> bool:
+    """It comes back without anybody's help; whether the run had not ended when it was killed."""
     wait_until(lambda: is_well(town, name), seconds=60, what=f"{name} to be well")
-    before = town.pid(name)
+    before, is_under_way = town.pid(name), town.state(during) not in ENDED
     town.kill(name)
     wait_until(lambda: town.pid(name) != before, seconds=60, what=f"{name} to be started again")
     wait_until(lambda: is_well(town, name), seconds=120, what=f"{name} to be well again")
+    return is_under_way
 
 
 def follower(town: Town, run: str) -> str:
@@ -153,8 +154,8 @@ def test_a_drift_becomes_a_release_that_serves_whoever_is_killed_on_the_way(town
         run = another_turn(town)
         town.kill_flow(run)
         again = follower(town, run)
-        for name in KILLED:
-            kill_and_wait(town, name)
+        hit = [name for name in KILLED if kill_and_wait(town, name, during=again)]
+        assert len(hit) >= 3, f"the turn had ended after {hit}"
         finish(town, again)
         wait_until(lambda: len(asked.releases()) == 3, seconds=60, what="the last release")
     ended = town.pid("search")

@@ -1,5 +1,5 @@
-"""A sweep, a forgetting and, on S3, a reindex that compacts, killed at every step that they take: a
-fresh reader finds a whole release, verify finds nothing wrong, and the next run finishes."""
+"""A sweep, a forgetting and, on S3, a reindex that compacts, killed all along their way: a fresh
+reader finds a whole release, verify finds nothing wrong, and the next run finishes."""
 
 import math
 import subprocess
@@ -117,7 +117,7 @@ class Grown:
         return which
 
 
-def test_a_reindex_that_compacts_killed_at_any_request(root, s3_store):
+def test_a_reindex_that_compacts_killed_among_its_requests(root, s3_store):
     grown = Grown(root, s3_store)
     old, new = dict(grown.documents), grown.documents
     new |= make_documents(range(50, 53))
@@ -125,7 +125,7 @@ def test_a_reindex_that_compacts_killed_at_any_request(root, s3_store):
     new["document-00005"] = ("word50 word51", "guide")
     grown.place.export(new)
     deaths, survivors = grown.kill("reindex")
-    assert Counter(deaths)["PutObject"] >= 8  # notes, objects, manifest, channel
+    assert Counter(deaths)["PutObject"] >= 2  # a third of: notes, objects, manifest, channel
     seen = []
     for copy, store in survivors:
         seen.append(grown.is_served(copy, store, old, new))

@@ -27,7 +27,7 @@ def workspace(trained_workspace: Path, tmp_path: Path) -> Workspace:
 
 
 def train(workspace: Workspace, warm: WarmPython) -> Answer:
-    return warm.run(["-m", "perennial.stages.train"], cwd=workspace.root)
+    return warm.run("perennial.stages.train", cwd=workspace.root)
 
 
 def own_folder(workspace: Workspace) -> Path:

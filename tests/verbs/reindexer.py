@@ -1,4 +1,4 @@
-"""A reindex in processes of its own, each killed one step later: python reindexer.py SHOP GRAVES"""
+"""A reindex in processes of its own, each killed three steps later: reindexer.py SHOP GRAVES"""
 
 import sys
 from pathlib import Path
@@ -14,5 +14,5 @@ if __name__ == "__main__":
         Path(sys.argv[1]),
         Path(sys.argv[2]),
         lambda copy: Shop(copy, settings=SETTINGS).reindex(),
-        stride=2,  # a file is opened before it is moved into place
+        stride=3,  # odd: a file is opened, then moved into place
     )
