@@ -14,6 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from infra.bench.row import Row, row, show
 from infra.bench.watch_looks import Broken, broken, kept_of, look_at
@@ -37,7 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     OUT.mkdir(exist_ok=True)
     _books()  # once, before there are processes
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    # A process per core: the threads of BLAS would only wait for each other.
+    with ProcessPoolExecutor(os.cpu_count(), initializer=threadpool_limits, initargs=(1,)) as pool:
         rows = measure(pool, days=chosen.days, seed=chosen.seed)
     show(rows, title=f"The watch over {24 * chosen.days:,} hours")
     (OUT / "watch.json").write_text(json.dumps(rows, indent=1) + "\n")
