@@ -172,7 +172,7 @@ def test_a_forgetting_killed_at_any_step(root, store):
     with_it = dict(grown.documents)
     without = {name: each for name, each in with_it.items() if name != GONE}
     deaths, survivors = grown.kill("forget", GONE)
-    assert len(deaths) > 20
+    assert len(deaths) > 15
     seen = []
     for copy, survivor in survivors:
         seen.append(grown.is_served(copy, survivor, with_it, without))
