@@ -59,24 +59,11 @@ def test_a_retrain_killed_at_every_stage_and_after_its_swap_ends_as_one_that_was
     remembered = read_accepted(company.store, "production")
     assert remembered.newest.snapshot == about["digest"] and remembered.before is None
     assert differing(workspace, dvc_repro(workspace, tmp_path / "plain")) == []
-    check_what_fresh_leaves(company)
 
 
-def check_what_fresh_leaves(company):
-    """A retrain that has not ended is continued, and left only where a person says so."""
-
-    def count():
-        return len(list(company.home.glob("runs/[!.]*/params.yaml")))
-
-    kill_at(company, lambda: count() == 2, "another retrain")  # the one before has ended
-    company.log_a_request()
-    said = kill_at(company, lambda: count() == 3, "a fresh one", "--fresh")
-    assert "continuing" not in said
-
-
-def kill_at(company: Company, condition, what: str, *arguments: str) -> str:
+def kill_at(company: Company, condition, what: str) -> str:
     """A retrain killed as soon as the condition holds; what it said."""
-    process = company.start(*arguments)
+    process = company.start()
     try:
         wait_for(lambda: process.poll() is not None or condition(), quiet_seconds=240, what=what)
     finally:
