@@ -60,10 +60,13 @@ def test_a_retrain_killed_at_every_stage_and_after_its_swap_ends_as_one_that_was
     assert remembered.newest.snapshot == about["digest"] and remembered.before is None
     assert differing(workspace, dvc_repro(workspace, tmp_path / "plain")) == []
 
+    begun = "snapshot/snapshot.json"
+    kill_at(company, lambda: len(company.find(begun)) == 2, "a fresh one", "--fresh")
 
-def kill_at(company: Company, condition, what: str) -> str:
+
+def kill_at(company: Company, condition, what: str, *arguments: str) -> str:
     """A retrain killed as soon as the condition holds; what it said."""
-    process = company.start()
+    process = company.start(*arguments)
     try:
         wait_for(lambda: process.poll() is not None or condition(), quiet_seconds=240, what=what)
     finally:
