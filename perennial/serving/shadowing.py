@@ -21,10 +21,13 @@ class _Mirrored:
 
 
 class Shadowing:
-    """One mirror at a time, of the candidate that shadows; for one event loop."""
+    """One mirror at a time, of the candidate that shadows; for one event loop.
 
-    def __init__(self, keep: Keep) -> None:
-        self._keep = keep
+    What it compared is kept every `keep_seconds`, or sooner where much was.
+    """
+
+    def __init__(self, keep: Keep, *, keep_seconds: float) -> None:
+        self._keep, self._keep_seconds = keep, keep_seconds
         self._current: _Mirrored | None = None
 
     def wants(self, serving: Serving) -> bool:
@@ -67,6 +70,7 @@ class Shadowing:
                 capacity=_CAPACITY,
                 keep=self._keep,
                 again=serving.stable.search_many,
+                seconds=self._keep_seconds,
             )
             self._current = _Mirrored(*wanted, mirror)
         return self._current

@@ -10,6 +10,8 @@ import typer
 from perennial.release.stores.open import open_store
 from perennial.workspace import Places, access_keys, events_key, hosts, runtime
 
+_MIRROR_SECONDS = 60.0  # at most, until a look at a shadow can read what its mirror compared
+
 
 def register_serve(app: typer.Typer, *, key: Callable[[], bytes | None]) -> None:
     """Add the verb to the command line; `key` reads the environment when it runs."""
@@ -85,6 +87,7 @@ def run_service(places: Places, *, host: str, port: int, channel: str, key: byte
         batch_wait_ms=section.batch_wait_ms,
         max_waiting=section.max_waiting,
         search_threads=section.search_threads,
+        mirror_seconds=min(section.log_rotate_seconds, _MIRROR_SECONDS),
         now=lambda: datetime.now(UTC),
         random=Random(),  # noqa: S311  what it draws is no secret
         environment=os.environ,

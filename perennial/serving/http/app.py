@@ -68,6 +68,7 @@ def create_app(
     batch_wait_ms: float,
     max_waiting: int,
     search_threads: int,
+    mirror_seconds: float,
     now: Callable[[], datetime],
     random: Random,
     environment: Mapping[str, str],
@@ -79,7 +80,7 @@ def create_app(
     rates = Rates(per_second=rate_per_second, burst=rate_burst, clock=clock)
     events = Events(log, tickets=tickets, now=now, max_dwell_seconds=max_dwell_seconds)
     titles = Titles(source / "catalogue.parquet")
-    shadowing = Shadowing(MirroredFiles(source / "mirrored"))
+    shadowing = Shadowing(MirroredFiles(source / "mirrored"), keep_seconds=mirror_seconds)
     running: list[Service] = []
 
     @asynccontextmanager

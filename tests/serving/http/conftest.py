@@ -43,6 +43,7 @@ OPTIONS = {
     "batch_wait_ms": 0.0,
     "max_waiting": 1000,
     "search_threads": 2,
+    "mirror_seconds": 60.0,
     "environment": {},
 }
 
