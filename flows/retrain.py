@@ -5,6 +5,7 @@ import tasks  # noqa: F401  first: the libraries below read their environment wh
 # isort: split
 import argparse
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect import flow
@@ -18,8 +19,8 @@ from tasks.late import do_the_work_of_late_schedules
 from tasks.mirror import mirror
 from tasks.notify import notify_of_failure
 from tasks.outcome import as_a_command, concluded, refusal
+from tasks.owed import owe_push, push
 from tasks.register import register
-from tasks.remote import owe_push, push
 from tasks.report import report
 from tasks.review import review
 from tasks.run import working_in
@@ -79,7 +80,7 @@ def retrain(
                 or swap(run, decision)
             )
         mirror(run, decision)
-        owe_push(run)
+        owe_push(run, now=datetime.now(UTC))
         report(run, decision)
         push(run)  # last: a bucket that is away leaves the report of what was swapped
     return concluded(decision)

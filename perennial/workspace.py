@@ -46,10 +46,14 @@ class Workspace:
         return self.work("push") / "owed.json"
 
     @property
+    def is_concluded(self) -> bool:
+        """Told or failed: what is left to do is what it owes."""
+        return (self.work("report") / "summary.json").exists() or self.failed.exists()
+
+    @property
     def is_over(self) -> bool:
-        """Told or failed, and nothing is owed: nobody goes on with it."""
-        is_told = (self.work("report") / "summary.json").exists()
-        return (is_told or self.failed.exists()) and not self.owed.exists()
+        """Concluded, and nothing is owed: nobody goes on with it."""
+        return self.is_concluded and not self.owed.exists()
 
     def table(self, name: str) -> Path:
         return self.snapshot / f"{name}.parquet"

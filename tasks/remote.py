@@ -27,33 +27,13 @@ from tasks.bound import check_bound, remove_unbound
 from tasks.command import DeadlinePassed, run_command
 from tasks.notes import write_note
 from tasks.repro import StageBroke, stage_environment
-from tasks.run import Run
-from tasks.step import can_pass, step
+from tasks.step import can_pass
 from tasks.workspace import DVC_CONFIG
 
 SETTINGS: tuple[Setting, ...] = ("dvc.lock", "dvc.yaml", "params.yaml", ".dvcignore")
 FOLDERS: tuple[Folder, ...] = ("snapshot", "perennial", "expectations")
 HOURS = 4.0
 _OUT = "outs:\n- md5: {digest}\n  hash: md5\n  path: {folder}\n"
-
-
-def owe_push(run: Run) -> None:
-    """Before the report, which would end the run: whoever dies in between is continued."""
-    if run.places.remote is None:
-        run.workspace.owed.unlink(missing_ok=True)  # nobody can be owed it any more
-    else:
-        run.note("push", "owed", {})
-
-
-@step("push", retries=3, retry_delay_seconds=10.0)
-def push(run: Run) -> bool:
-    """Whether the run's outs, snapshot and code are in PERENNIAL_DVC_REMOTE now; False, and nothing
-    is done, where it is not set."""
-    if run.places.remote is None:
-        return False
-    push_run(run.workspace, run.places.remote, say=get_run_logger().info)
-    run.workspace.owed.unlink(missing_ok=True)
-    return True
 
 
 def push_run(workspace: Workspace, address: str, *, say: Callable[[str], None]) -> None:

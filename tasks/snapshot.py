@@ -51,7 +51,7 @@ def snapshot(params: Path, channel: str, *, fresh: bool) -> Workspace:
         return info.digest
 
     with in_words(places.runs, places.tracking_uri):
-        workspace = None if fresh else _begun(places, params, channel)
+        workspace = None if fresh else _begun(places, params, channel, now=now)
         if workspace is not None:
             said = f"continuing {workspace.root}, which has not ended; --fresh would start anew"
         else:
@@ -65,10 +65,11 @@ def snapshot(params: Path, channel: str, *, fresh: bool) -> Workspace:
     return workspace
 
 
-def _begun(places: Places, params: Path, channel: str) -> Workspace | None:
+def _begun(places: Places, params: Path, channel: str, *, now: datetime) -> Workspace | None:
     store, key = open_store(places.store), signing_key()
     found = read_checked_channel(store, channel, key=key)
     if found is None:
         return None
     serving = served(store, found, key=key)
-    return unfinished(places.runs, found, serving, recipe_digest=recipe(checkout(), params))
+    digest = recipe(checkout(), params)
+    return unfinished(places.runs, found, serving, recipe_digest=digest, now=now)

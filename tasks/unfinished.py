@@ -1,33 +1,38 @@
 """The retrain that was begun and has not ended: what the next call continues."""
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from perennial.errors import BadInput, IntegrityError, PlaceUnusable, Refused
 from perennial.release.channels.channel import Channel
 from perennial.release.channels.served import Served
+from perennial.release.manifests.canonical import parse_utc
 from perennial.workspace import Workspace
 from tasks.notes import write_json
 from tasks.workspace import recipe
 
+_OWED_HOLDS = timedelta(days=1)  # time enough to mend a remote; then the search must go on living
+
 
 def unfinished(
-    runs: Path, channel: Channel, serving: Served, *, recipe_digest: str
+    runs: Path, channel: Channel, serving: Served, *, recipe_digest: str, now: datetime
 ) -> Workspace | None:
     """The channel's newest workspace of these params and this code that has not ended, else None.
 
-    Ended are those with a report whose push is not owed, those whose input or candidate was
-    refused, those that a session was taken out of, and those whose champion's encoder no longer
-    serves, unless it is their own candidate's that serves in its place. A reindex changes no
-    encoder, and so ends nothing.
+    Ended are those with a report whose push is not owed, or for over a day, those whose input or
+    candidate was refused, those that a session was taken out of, and those whose champion's encoder
+    no longer serves, unless it is their own candidate's that serves in its place. A reindex changes
+    no encoder, and so ends nothing.
     """
     found = [Workspace(path.parent) for path in runs.glob("[!.]*/params.yaml")]
     found.sort(key=lambda workspace: workspace.params.stat().st_mtime_ns, reverse=True)
     for workspace in found:
         if _field(workspace.snapshot / "snapshot.json", "channel") != channel.name:
             continue
-        if not _has_ended(workspace, channel, serving) and recipe(workspace.root) == recipe_digest:
+        ended = _has_ended(workspace, channel, serving, now=now)
+        if not ended and recipe(workspace.root) == recipe_digest:
             return workspace
     return None
 
@@ -45,8 +50,10 @@ def forget_failure(workspace: Workspace) -> None:
     workspace.failed.unlink(missing_ok=True)
 
 
-def _has_ended(workspace: Workspace, channel: Channel, serving: Served) -> bool:
-    if workspace.is_over or workspace.forgotten.exists():
+def _has_ended(workspace: Workspace, channel: Channel, serving: Served, *, now: datetime) -> bool:
+    if workspace.is_concluded and not _is_lately_owed(workspace, now):
+        return True
+    if workspace.forgotten.exists():
         return True
     note = workspace.work("register") / "candidate.json"
     candidate, made = _field(note, "release_id"), _field(note, "lineage")
@@ -62,6 +69,11 @@ def _has_ended(workspace: Workspace, channel: Channel, serving: Served) -> bool:
     if was_served and (made is None or serving.lineage != made):
         return True
     return not (serving.is_full(champion) or serving.is_bridge(champion))
+
+
+def _is_lately_owed(workspace: Workspace, now: datetime) -> bool:
+    since = _field(workspace.owed, "since")
+    return since is not None and now - parse_utc(since) < _OWED_HOLDS
 
 
 def _field(path: Path, name: str) -> Any:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from hashlib import md5
 from pathlib import Path
 
@@ -19,11 +21,13 @@ from perennial.release.remote.place import open_remote
 from perennial.release.remote.runs import keep_run, pushed_runs
 from perennial.release.stores.local import LocalStore
 from perennial.workspace import Places, Workspace
-from tasks.remote import owe_push, pull, pull_run, push, push_run, remote_config, remote_environment
+from tasks.notes import write_json
+from tasks.owed import owe_push, push
+from tasks.remote import pull, pull_run, push_run, remote_config, remote_environment
 from tasks.repro import StageBroke, repro
 from tasks.reproduce import rebuild
 from tasks.run import Run
-from tasks.workspace import DVC_CONFIG
+from tasks.workspace import DVC_CONFIG, alone_in
 
 STAGES = """\
 stages:
@@ -34,6 +38,7 @@ stages:
 """
 COPY = "import shutil; shutil.copy('snapshot/catalogue.parquet', 'copied.txt')\n"
 KEY = b"a key"
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -88,12 +93,14 @@ def test_a_run_that_was_pushed_is_made_again_where_nothing_of_it_is(
     with disable_run_logger():
         made.owed.parent.mkdir(parents=True)
         made.owed.write_text("{}")
-        owe_push(run_in(made))
+        owe_push(run_in(made), now=NOW)
         assert not made.owed.exists(), "nobody is owed what has no place any more"
         assert not push.fn(run_in(made)), "without a remote nothing is done"
         assert not (made.root / "snapshot.dvc").exists()
         monkeypatch.setenv("PERENNIAL_DVC_REMOTE", address)
-        owe_push(run_in(made))
+        owe_push(run_in(made), now=NOW)
+        owe_push(run_in(made), now=NOW + timedelta(days=2))  # as it is continued
+        assert json.loads(made.owed.read_text())["since"] == "2026-01-05T12:00:00Z"
         assert made.owed.exists() and not made.is_over, "who dies now is continued"
         assert push.fn(run_in(made))
         assert not made.owed.exists()
@@ -123,6 +130,34 @@ def test_a_run_that_was_pushed_is_made_again_where_nothing_of_it_is(
     monkeypatch.setenv("PERENNIAL_SIGNING_KEY", "another key")
     with pytest.raises(IntegrityError, match="signature of another key"):
         pull_run(release, address, tmp_path / "other", say=print)
+
+
+@pytest.mark.slow
+def test_what_earlier_runs_owe_goes_with_the_next_push(
+    made, tmp_path, s3_store, s3_server, monkeypatch
+):
+    def owing(name: str, *, told: bool = True) -> Workspace:
+        found = Workspace(shutil.copytree(made.root, made.root.parent / name))
+        write_json(found.owed, {"since": "2026-01-05T12:00:00Z"})
+        with (found.root / "dvc.lock").open("a") as lock:
+            lock.write(f"# {name}\n")
+        if told:
+            write_json(found.work("report") / "summary.json", {})
+        return found
+
+    whole, broken, forgotten = owing("1" * 16), owing("2" * 16), owing("3" * 16)
+    under_way, held = owing("4" * 16, told=False), owing("5" * 16)
+    shutil.rmtree(broken.root / "expectations")
+    forgotten.forgotten.write_text("{}")
+    address = f"s3://{s3_server.new_bucket()}/dvc"
+    monkeypatch.setenv("PERENNIAL_DVC_REMOTE", address)
+    monkeypatch.setenv("PERENNIAL_RUNS", str(made.root.parent))
+    with disable_run_logger(), alone_in(held):
+        assert push.fn(run_in(made))
+    names = {run.name for run in pushed_runs(open_remote(address), key=None)}
+    assert names == {made.root.name, whole.root.name}
+    assert whole.is_over and forgotten.is_over, "a session left it: nobody may be given it"
+    assert broken.owed.exists() and under_way.owed.exists() and held.owed.exists()
 
 
 @pytest.mark.slow
@@ -192,7 +227,7 @@ def test_a_remote_that_is_not_there_is_told_in_a_sentence(
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PERENNIAL_DVC_REMOTE", "s3://nobody-made-this-bucket/dvc")
     told = r"`dvc push` in .* failed: .*PERENNIAL_DVC_REMOTE"
-    owe_push(run_in(made))
+    owe_push(run_in(made), now=NOW)
     with disable_run_logger(), pytest.raises(StageBroke, match=told):
         push.fn(run_in(made))
     assert made.owed.exists(), "the same call continues it"

@@ -4,6 +4,7 @@ import ast
 import inspect
 import json
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,13 @@ from perennial.errors import BadInput, IntegrityError, PlaceUnusable, Refused
 from perennial.release.channels.channel import Channel
 from perennial.release.channels.served import Served
 from perennial.release.channels.transitions import Signed, promoted, rolled_back
+from perennial.release.manifests.canonical import utc_text
 from perennial.workspace import Workspace
 from tasks.notes import write_json
 from tasks.unfinished import forget_failure, mark_failed, unfinished
 from tasks.workspace import checkout, prepare_workspace, recipe
 
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 FIRST, CANDIDATE, OTHER = (f"rel-{digit * 12}" for digit in "abc")
 OLD, NEW, THIRD = (f"sha256:{digit * 64}" for digit in "123")
 LINEAGES = {FIRST: OLD, CANDIDATE: NEW, OTHER: THIRD}
@@ -55,12 +58,12 @@ def begin(tmp_path: Path, params: Path):
 
 @pytest.fixture
 def find(tmp_path: Path, params: Path):
-    def find(channel: Channel, *, over: str | None = None) -> Workspace | None:
+    def find(channel: Channel, *, over: str | None = None, now: datetime = NOW) -> Workspace | None:
         """`over` is the encoder whose index is served over a bridge."""
         lineage = channel.history[-1].lineage
         serving = Served(channel.stable, lineage, over or lineage)
         digest = recipe(checkout(), params)
-        return unfinished(tmp_path / "runs", channel, serving, recipe_digest=digest)
+        return unfinished(tmp_path / "runs", channel, serving, recipe_digest=digest, now=now)
 
     return find
 
@@ -89,10 +92,22 @@ def test_one_whose_push_broke_off_is_continued_though_its_report_stands(begin, f
     register(workspace)
     write_json(workspace.work("report") / "summary.json", {})
     assert find(to(CANDIDATE, to(FIRST))) is None
-    write_json(workspace.owed, {})
+    write_json(workspace.owed, {"since": utc_text(NOW - timedelta(hours=23))})
     assert find(to(CANDIDATE, to(FIRST))) == workspace
     mark_failed(workspace, BadInput("the address is of no bucket"))
     assert find(to(CANDIDATE, to(FIRST))) == workspace
+
+
+def test_a_remote_that_stays_broken_holds_no_retrain_for_over_a_day(begin, find):
+    workspace = begin()
+    write_json(workspace.owed, {"since": utc_text(NOW)})
+    assert find(to(FIRST), now=NOW + timedelta(days=9)) == workspace, "it has not been told"
+    write_json(workspace.work("report") / "summary.json", {})
+    assert find(to(FIRST), now=NOW + timedelta(hours=23)) == workspace
+    assert find(to(FIRST), now=NOW + timedelta(hours=24)) is None
+    assert not workspace.is_over, "it stays owed"
+    workspace.owed.write_text("{")
+    assert find(to(FIRST)) is None
 
 
 def test_another_channels_retrain_is_not_continued(begin, find):
