@@ -9,11 +9,15 @@ import json
 import os
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 from threadpoolctl import threadpool_limits
 
 from infra.bench.row import Row, row, show
@@ -22,6 +26,7 @@ from infra.bench.watch_world import BEFORE, NEW, Library, Town, library, town
 from perennial.params.reading import load_params
 from perennial.params.whole import Params
 
+T, R = TypeVar("T"), TypeVar("R")
 OUT = Path("bench")
 DAYS, HOLIDAYS = 90, (10, 31, 46, 47, 74)  # Thursdays, Wednesdays and so on, as they fall
 WITHIN, RUNS, MOST_FALSE, LEAST_FOUND = 2, 10, 3, 9
@@ -50,7 +55,8 @@ def measure(pool: ProcessPoolExecutor, *, days: int, seed: int) -> list[Row]:
     """False verdicts, how many planted drifts were found in time and named right, and seconds."""
     began = time.monotonic()
     hours = np.array_split(BEFORE + 1 + np.arange(24 * days), PARTS)
-    said = [each for part in pool.map(partial(_quiet, days, seed), hours) for each in part]
+    parts = _all(pool, partial(_quiet, days, seed), hours, "days without drift")
+    said = [each for part in parts for each in part]
     seconds = (time.monotonic() - began) * (os.cpu_count() or 1) / len(said)
     false = Counter(outcome for _, outcome in said if outcome != "none")
     odd = sum(_is_odd(hour - 1) for hour, outcome in said if outcome != "none")
@@ -63,14 +69,14 @@ def measure(pool: ProcessPoolExecutor, *, days: int, seed: int) -> list[Row]:
         row("a look", seconds, "core seconds"),
     ]  # fmt: skip
     for kind, right in (("topic", "retrain"), ("product", "reindex"), ("logger", "page")):
-        found = list(pool.map(partial(_planted, kind, seed), range(RUNS)))
+        found = _all(pool, partial(_planted, kind, seed), range(RUNS), _TITLES[kind])
         in_time = sum(right in each and each[0] in ("none", right) for each in found)
         rows.append(
             row(f"{_TITLES[kind]}: found, and named {right}", float(in_time), f"of {RUNS} runs",
                 against=f"within {WITHIN} windows", at_least=LEAST_FOUND)
         )  # fmt: skip
-    days = list(pool.map(partial(_slow, seed), range(RUNS)))
-    found = [day for day in days if day is not None]
+    on = _all(pool, partial(_slow, seed), range(RUNS), "a topic that grows")
+    found = [day for day in on if day is not None]
     rows.append(
         row("1 % of queries more each day from a new topic: found, and named retrain",
             float(len(found)), f"of {RUNS} runs", against=f"within {SLOW_DAYS} days",
@@ -79,6 +85,12 @@ def measure(pool: ProcessPoolExecutor, *, days: int, seed: int) -> list[Row]:
     if found:
         rows.append(row("the same: median day", float(np.median(found)), "days"))
     return rows
+
+
+def _all(
+    pool: ProcessPoolExecutor, work: Callable[[T], R], parts: Sequence[T], what: str
+) -> list[R]:
+    return list(track(pool.map(work, parts), what, total=len(parts), console=Console(stderr=True)))
 
 
 _TITLES = {
