@@ -19,7 +19,7 @@ from tasks.late import do_the_work_of_late_schedules
 from tasks.mirror import mirror
 from tasks.notify import notify_of_failure
 from tasks.outcome import as_a_command, concluded, refusal
-from tasks.owed import owe_push, push
+from tasks.owed import owe_push, push, push_owed
 from tasks.register import register
 from tasks.report import report
 from tasks.review import review
@@ -83,6 +83,7 @@ def retrain(
         owe_push(run, now=datetime.now(UTC))
         report(run, decision)
         push(run)  # last: a bucket that is away leaves the report of what was swapped
+    push_owed(run.places, channel)
     return concluded(decision)
 
 

@@ -33,6 +33,7 @@ from tasks.workspace import DVC_CONFIG
 SETTINGS: tuple[Setting, ...] = ("dvc.lock", "dvc.yaml", "params.yaml", ".dvcignore")
 FOLDERS: tuple[Folder, ...] = ("snapshot", "perennial", "expectations")
 HOURS = 4.0
+_LOST = "neither locally nor on remote"  # DVC says so, and ends with 0
 _OUT = "outs:\n- md5: {digest}\n  hash: md5\n  path: {folder}\n"
 
 
@@ -167,6 +168,11 @@ def _dvc(root: Path, *arguments: str, say: Callable[[str], None]) -> None:
         raise StageBroke(
             f"`dvc {arguments[0]}` in {root} failed: {why.removeprefix('ERROR: ')}; look at "
             "PERENNIAL_DVC_REMOTE and the AWS settings, then run the same command again."
+        )
+    if (lost := next((each for each in lines if _LOST in each), None)) is not None:
+        raise StageBroke(
+            f"`dvc {arguments[0]}` in {root} had not all that it names: {lost}; `dvc repro` there "
+            "makes it again."
         )
     if lines:
         say(lines[-1])

@@ -29,12 +29,18 @@ def unfinished(
     found = [Workspace(path.parent) for path in runs.glob("[!.]*/params.yaml")]
     found.sort(key=lambda workspace: workspace.params.stat().st_mtime_ns, reverse=True)
     for workspace in found:
-        if _field(workspace.snapshot / "snapshot.json", "channel") != channel.name:
+        if channel_of(workspace) != channel.name:
             continue
         ended = _has_ended(workspace, channel, serving, now=now)
         if not ended and recipe(workspace.root) == recipe_digest:
             return workspace
     return None
+
+
+def channel_of(workspace: Workspace) -> str | None:
+    """The channel that was frozen; None where that cannot be read."""
+    found = _field(workspace.snapshot / "snapshot.json", "channel")
+    return None if found is None else str(found)
 
 
 def mark_failed(workspace: Workspace, error: Exception) -> None:
@@ -72,8 +78,11 @@ def _has_ended(workspace: Workspace, channel: Channel, serving: Served, *, now: 
 
 
 def _is_lately_owed(workspace: Workspace, now: datetime) -> bool:
-    since = _field(workspace.owed, "since")
-    return since is not None and now - parse_utc(since) < _OWED_HOLDS
+    try:
+        since = parse_utc(_field(workspace.owed, "since"))
+    except BadInput:
+        return False
+    return abs(now - since) < _OWED_HOLDS  # a clock may have shown a time to come
 
 
 def _field(path: Path, name: str) -> Any:

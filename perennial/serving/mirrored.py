@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 
 from perennial.data.schema import MIRRORED
 from perennial.serving.answer import Answer
+
+_NAME = "date=%Y-%m-%d/%H%M%S%f"  # of a file, by its moment: names are sorted as moments are
 
 
 @dataclass(frozen=True)
@@ -49,17 +51,17 @@ Keep = Callable[[str, Sequence[Pair], Counts], None]
 class MirroredFiles:
     """Called as a mirror's `keep`: a file of pairs, and as its metadata what was counted.
 
-    Several processes may write into one folder. Older files than the newest `most` are deleted.
+    Several processes may write into one folder. Files of over `hours` ago are deleted.
     """
 
     folder: Path
-    most: int = 64
+    hours: float = 1.0
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def __call__(self, release_id: str, pairs: Sequence[Pair], counts: Counts) -> None:
         """Write one file; raises OSError where the disk refuses it."""
         now = self.now()
-        path = self.folder / f"date={now:%Y-%m-%d}" / f"{now:%H%M%S%f}-{os.getpid()}.parquet"
+        path = self.folder / f"{now:{_NAME}}-{os.getpid()}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
         about = {"candidate": release_id} | {n: str(v) for n, v in asdict(counts).items()}
         beside = path.with_name(f".{path.name}.partial")
@@ -68,8 +70,10 @@ class MirroredFiles:
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
-        for old in sorted(self.folder.glob("date=*/*.parquet"))[: -self.most]:
-            old.unlink(missing_ok=True)
+        first = self.folder / f"{now - timedelta(hours=self.hours):{_NAME}}"
+        for old in self.folder.glob("date=*/*.parquet"):
+            if old < first:
+                old.unlink(missing_ok=True)
 
 
 def _table(pairs: Sequence[Pair]) -> pa.Table:

@@ -154,7 +154,7 @@ def register_keeping(
         from perennial.verbs.caches import clear_caches
         from perennial.verbs.forgetting.remote import forget_in_remote
         from perennial.verbs.kept import forgetting_value, show_forgetting, still_in_source
-        from perennial.verbs.remains import find_remains
+        from perennial.verbs.remains import find_remains, owe_nothing_of
 
         if session is not None:
             if doc:
@@ -193,8 +193,10 @@ def register_keeping(
 
         if done.releases or done.objects:
             tell(frozenset())
+        remains = find_remains(places, sought[0])
+        owe_nothing_of(remains, places.runs)
         pushed = forget_in_remote(places, sought[0], key=key(), say_first=tell)
-        kept, remains = still_in_source(places.source, doc), find_remains(places, sought[0])
+        kept = still_in_source(places.source, doc)
         value = forgetting_value(
             done, doc, cached=cleared[0], pushed=pushed, in_source=kept, remains=remains
         )

@@ -2,7 +2,7 @@
 froze tables of it and wrote judgements, triplets and pages; logs, and what else lies around."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,13 @@ def find_remains(places: Places, traces: Traces) -> tuple[Remains, ...]:
         runs = [_of_run(folder, traces) for folder in _folders(places.runs)]
         others = [_of_folder(folder, traces, places) for folder in _others(places)]
     return tuple(each for each in (*runs, *others) if each.files)
+
+
+def owe_nothing_of(remains: Iterable[Remains], runs: Path) -> None:
+    """A push that such a run owes would bring to DVC's remote what was forgotten there."""
+    for each in remains:
+        if each.kind == "run":
+            Workspace(runs / each.name).owed.unlink(missing_ok=True)
 
 
 def show_remains(row: dict[str, Any], console: Console) -> None:

@@ -221,7 +221,7 @@ def test_only_the_newest_files_stay(searcher, candidate, tmp_path):
     ticks = (NOON + timedelta(hours=8 * i) for i in range(99))
     mirrored_into(
         tmp_path / "m", searcher, candidate, [f"word{i}" for i in range(10)],
-        most=2, now=lambda: next(ticks),
+        hours=8.0, now=lambda: next(ticks),
     )  # fmt: skip
     names = sorted(path.parent.name for path in (tmp_path / "m").glob("date=*/*.parquet"))
     assert names == ["date=2026-01-06", "date=2026-01-06"]

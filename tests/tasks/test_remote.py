@@ -22,7 +22,7 @@ from perennial.release.remote.runs import keep_run, pushed_runs
 from perennial.release.stores.local import LocalStore
 from perennial.workspace import Places, Workspace
 from tasks.notes import write_json
-from tasks.owed import owe_push, push
+from tasks.owed import owe_push, push, push_owed
 from tasks.remote import pull, pull_run, push_run, remote_config, remote_environment
 from tasks.repro import StageBroke, repro
 from tasks.reproduce import rebuild
@@ -36,7 +36,11 @@ stages:
     deps: [snapshot/catalogue.parquet, perennial/copy_it.py]
     outs: [copied.txt]
 """
-COPY = "import shutil; shutil.copy('snapshot/catalogue.parquet', 'copied.txt')\n"
+COPY = """\
+from pathlib import Path
+
+Path("copied.txt").write_text(Path("snapshot/catalogue.parquet").read_text() + ", copied")
+"""
 KEY = b"a key"
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -136,17 +140,17 @@ def test_a_run_that_was_pushed_is_made_again_where_nothing_of_it_is(
 def test_what_earlier_runs_owe_goes_with_the_next_push(
     made, tmp_path, s3_store, s3_server, monkeypatch
 ):
-    def owing(name: str, *, told: bool = True) -> Workspace:
+    def owing(name: str, *, channel: str = "production") -> Workspace:
         found = Workspace(shutil.copytree(made.root, made.root.parent / name))
         write_json(found.owed, {"since": "2026-01-05T12:00:00Z"})
+        about = json.loads((found.snapshot / "snapshot.json").read_text())
+        write_json(found.snapshot / "snapshot.json", about | {"channel": channel})
         with (found.root / "dvc.lock").open("a") as lock:
             lock.write(f"# {name}\n")
-        if told:
-            write_json(found.work("report") / "summary.json", {})
         return found
 
-    whole, broken, forgotten = owing("1" * 16), owing("2" * 16), owing("3" * 16)
-    under_way, held = owing("4" * 16, told=False), owing("5" * 16)
+    broken, forgotten, held, whole = (owing(digit * 16) for digit in "1234")
+    other = owing("5" * 16, channel="staging")
     shutil.rmtree(broken.root / "expectations")
     forgotten.forgotten.write_text("{}")
     address = f"s3://{s3_server.new_bucket()}/dvc"
@@ -154,10 +158,21 @@ def test_what_earlier_runs_owe_goes_with_the_next_push(
     monkeypatch.setenv("PERENNIAL_RUNS", str(made.root.parent))
     with disable_run_logger(), alone_in(held):
         assert push.fn(run_in(made))
+        push_owed.fn(run_in(made).places, "production")
     names = {run.name for run in pushed_runs(open_remote(address), key=None)}
     assert names == {made.root.name, whole.root.name}
-    assert whole.is_over and forgotten.is_over, "a session left it: nobody may be given it"
-    assert broken.owed.exists() and under_way.owed.exists() and held.owed.exists()
+    assert not whole.owed.exists()
+    assert not forgotten.owed.exists(), "a session left it: nobody may be given it"
+    assert broken.owed.exists() and held.owed.exists() and other.owed.exists()
+
+
+@pytest.mark.slow
+def test_a_run_whose_outs_are_lost_is_not_said_to_be_there(made, tmp_path, s3_store, s3_server):
+    shutil.rmtree(tmp_path / "cache")  # the outs' only copies that DVC takes
+    address = f"s3://{s3_server.new_bucket()}/dvc"
+    with pytest.raises(StageBroke, match=r"had not all that it names.*neither locally"):
+        push_run(made, address, say=print)
+    assert list(pushed_runs(open_remote(address), key=None)) == []
 
 
 @pytest.mark.slow
@@ -168,7 +183,7 @@ def test_bytes_that_are_not_those_of_then_are_not_run(made, release, tmp_path, s
     (code,) = [
         row["Key"] for row in remote.list("files/") if remote.get(row["Key"])[0] == COPY.encode()
     ]
-    remote.put(code, COPY.replace("shutil", "SHUTIL").encode())
+    remote.put(code, COPY.replace("Path", "PATH").encode())
     with pytest.raises(StageBroke, match="`dvc pull`"):
         pull_run(release, address, tmp_path / "elsewhere", say=print)
     assert not (tmp_path / "elsewhere" / "perennial" / "copy_it.py").exists()
@@ -176,7 +191,7 @@ def test_bytes_that_are_not_those_of_then_are_not_run(made, release, tmp_path, s
 
 def other_code(remote, run):
     """The folder whose one file does something else, put where DVC looks for it."""
-    data = COPY.replace("copy(", "move(").encode()
+    data = COPY.replace("write_text", "touch").encode()
     code = md5(data).hexdigest()
     remote.put(file_key(code), data)
     listing = json.dumps([{"md5": code, "relpath": "copy_it.py"}]).encode()

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from perennial.release.forgetting.traces import Traces
-from perennial.verbs.remains import find_remains, show_remains
-from perennial.workspace import Places
+from perennial.verbs.remains import find_remains, owe_nothing_of, show_remains
+from perennial.workspace import Places, Workspace
 
 GONE = "document-7"
 TRACES = Traces((GONE,), frozenset([b"\x01\x02\x03\x04" * 16]))
@@ -51,6 +51,16 @@ def test_every_run_that_holds_it_is_named_and_its_command_removes_it(places):
         subprocess.run(each.command, shell=True, check=True)
     assert find_remains(places, TRACES) == ()
     assert not over.exists() and not open_.exists() and clean.exists()
+
+
+def test_a_run_that_holds_it_is_pushed_no_more(places):
+    run, clean = Workspace(fill(places, "aaaa", is_over=True)), Workspace(places.runs / "cccc")
+    write_table(clean.snapshot / "catalogue.parquet", pa.array(["other"]))
+    for each in (run, clean):
+        each.owed.parent.mkdir(parents=True)
+        each.owed.write_text("{}")
+    owe_nothing_of(find_remains(places, TRACES), places.runs)
+    assert run.is_over and clean.owed.exists()
 
 
 def test_a_vector_in_a_runs_index_is_found_without_the_id(places):
