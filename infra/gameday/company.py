@@ -13,6 +13,7 @@ from infra.gameday.town import CHECKOUT, Town, wait_until
 from infra.up.process import WELL_SECONDS
 from perennial.data.tables import read_table
 from perennial.errors import Refused
+from perennial.simulation.public import OPENED
 
 DAYS = 29
 # Nobody looks at what a candidate is worth: what is broken is everything around it.
@@ -37,7 +38,8 @@ def settle(town: Town, *, say: Callable[[str], None]) -> list[str]:
     sections = yaml.safe_load((CHECKOUT / "params.yaml").read_text(encoding="utf-8"))
     for name, values in _SECTIONS.items():
         sections[name].update(values)
-    begin = datetime.now(UTC) - timedelta(days=DAYS)
+    # They come until now: hours without anybody would be a broken log to the watch.
+    begin = datetime.now(UTC) - timedelta(days=DAYS * OPENED)
     sections["simulate"]["start"] = begin.replace(microsecond=0).isoformat()
     params.write_text(yaml.safe_dump(sections), encoding="utf-8")
     for command in (("import", "apidocs"), ("bootstrap",), ("simulate",)):

@@ -21,6 +21,7 @@ from perennial.simulation.rows import event_rows, impression_rows, is_found, tim
 Search = Callable[[Sequence[str], int], tuple[np.ndarray, np.ndarray]]
 
 _GAP_SECONDS = (20.0, 120.0)  # between two requests of a session
+OPENED = 0.98  # of the days: a session of their last fiftieth might not end within them
 POPULARITY_SIGMA = 0.5  # of the log-normal weights of queries
 
 
@@ -90,7 +91,7 @@ def simulate_sessions(
     clicked = click(is_found(shown), is_wanted, habits, generator)
 
     span = days * 86_400
-    opened = np.sort(generator.uniform(0, span * 0.98, size=sessions))
+    opened = np.sort(generator.uniform(0, span * OPENED, size=sessions))
     gap = generator.uniform(*_GAP_SECONDS, size=len(session))
     first = np.searchsorted(session, session)
     running = np.cumsum(gap)
