@@ -49,6 +49,7 @@ def main() -> int:
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     os.environ["PERENNIAL_HOME"] = str(home)
+    os.environ["PREFECT_HOME"] = str(home / "prefect")  # the imports above have set it already
     os.environ.pop("PREFECT_API_URL", None)
     from tasks.server import prefect_server
 
