@@ -54,7 +54,7 @@ class Least:
     def expectation(self) -> Expectation:
         """What Great Expectations judges, in the column `what` of the counts."""
         return promise(
-            gxe.ExpectColumnValuesToBeBetween,
+            gxe.ExpectColumnMinToBeBetween,
             f"there must be at least {self.count:,} {self.what}",
             self.do,
             about=[],
@@ -97,7 +97,7 @@ def at_most(
 ) -> Expectation:
     """The counted column is at most `count`, of `of` rows."""
     return promise(
-        gxe.ExpectColumnValuesToBeBetween,
+        gxe.ExpectColumnMaxToBeBetween,
         must,
         do,
         about=about,

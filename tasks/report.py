@@ -26,8 +26,8 @@ def report(run: Run, decision: Decision) -> Path:
     page = run.workspace.work("report") / "report.html"
     with rooms(run.workspace, "report"):
         view = gather(run, decision, now=now, links=links(run))
-        write_note(page, render(view))
         drawn = plots(view)
+        write_note(page, render(view, drawn))
     client = tracker(run.places.tracking_uri)
     client.log_artifact(run.tracked, str(page))
     for name, svg in drawn.items():

@@ -12,7 +12,6 @@ from perennial.data.marks import read_marks
 from perennial.errors import BadInput
 from perennial.model.digest import file_digest
 from perennial.quality.decision import Decision
-from perennial.report.page import plots
 from perennial.report.review import render_review, review_plots
 from perennial.report.review_text import describe
 from perennial.report.review_view import Preferences, ReviewView
@@ -35,9 +34,10 @@ def write_review(run: Run, decision: Decision, *, release_id: str | None) -> str
     view = review_view(run, decision, release_id=release_id)
     folder, text = run.workspace.work("review") / "page", describe(view)
     page = folder / "review.html"
-    write_note(page, render_review(view))
+    drawn = review_plots(view)
+    write_note(page, render_review(view, drawn))
     write_note(folder / "description.md", text)
-    for name, svg in (plots(view.report) | review_plots(view)).items():
+    for name, svg in drawn.items():
         write_note(folder / "plots" / f"{name}.svg", svg)
     write_note(folder / "side_by_side.json", _as_json(view))
     write_note(folder / "unjudged.csv", _as_csv(view))

@@ -49,7 +49,7 @@ def forward(
             for number, cut in enumerate(cuts):
                 graph, graphs[number] = graphs[number], None  # so that it is freed behind us
                 assert graph is not None
-                torch.autograd.backward(graph, gradient[_at(cut, gradient)])
+                _pass_back(graph, gradient[_at(cut, gradient)])
             return
         teaches = (gradient != 0).any(dim=1).cpu().numpy()
         if not teaches[own].any():
@@ -57,14 +57,23 @@ def forward(
         if drops(model.module):
             for number, cut in enumerate(cuts):
                 if teaches[cut].any():
-                    torch.autograd.backward(embed(number), gradient[_at(cut, gradient)])
+                    _pass_back(embed(number), gradient[_at(cut, gradient)])
             return
         teaching = own[teaches[own]]
         for cut in model.cut(lengths[teaching]):
             again = model.embed(tokens, rows[teaching[cut]])
-            torch.autograd.backward(again, gradient[_at(teaching[cut], gradient)])
+            _pass_back(again, gradient[_at(teaching[cut], gradient)])
 
     return vectors.requires_grad_(), back
+
+
+def _pass_back(vectors: torch.Tensor, gradient: torch.Tensor) -> None:
+    """(n, d) vectors' gradient to the weights behind them.
+
+    Through a sum, whose own gradient is one: given a gradient, torch imports a second of symbolic
+    algebra to compare two shapes.
+    """
+    torch.autograd.backward((vectors * gradient).sum())
 
 
 def _at(cut: np.ndarray, like: torch.Tensor) -> torch.Tensor:

@@ -1,15 +1,24 @@
 """What a killed run needs to go on: weights, moments, history, and the negatives mined anew."""
 
+import inspect
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import nn
+from torch.optim import AdamW
 from torch.autograd.graph import increment_version
 
 from perennial.model.checkpoint import load_checkpoint, save_checkpoint
 from perennial.model.history import Step, read_step
 from perennial.model.losses.loss import Loss
+
+# Methods of an optimizer import torch's compiler, seconds of each training, only to tell it to leave
+# them alone. Nothing here is compiled: they are called as they are without it.
+_STEP = inspect.unwrap(AdamW.step)
+for _name in ("add_param_group", "load_state_dict", "state_dict", "zero_grad"):
+    _method = inspect.unwrap(getattr(AdamW, _name))
+    vars(_method)["__dynamo_disable"] = _method
 
 
 class Resumable:
@@ -28,7 +37,7 @@ class Resumable:
         self.learner = nn.ModuleList([module])
         if isinstance(loss, nn.Module):
             self.learner.append(loss)  # some learn, too
-        self.optimizer = torch.optim.AdamW(
+        self.optimizer = AdamW(
             [p for p in self.learner.parameters() if p.requires_grad],
             lr=learning_rate,
             weight_decay=weight_decay,
@@ -47,7 +56,8 @@ class Resumable:
 
     def step(self) -> None:
         """One step of the optimizer."""
-        self.optimizer.step()
+        with torch.no_grad():
+            _STEP(self.optimizer)
         # The fused one does not count its changes as such; a twin (narrow.py) looks at the count.
         increment_version(p for p in self.learner.parameters() if p.requires_grad)
 

@@ -9,6 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from perennial.report.svg import COLOURS, drawing, to_svg
 from perennial.report.words import is_number
 
+NAMES = ("days", "ranks", "propensities", "words", "scores")
 MOST_DAYS = 8  # dates below the axis
 QUANTILES = ("p05", "p25", "p50", "p75", "p95")
 Rows = Sequence[Mapping[str, Any]]

@@ -8,6 +8,7 @@ import jinja2
 from markupsafe import Markup
 
 from perennial.report import words
+from perennial.report.data_plots import NAMES as OF_THE_DATA
 from perennial.report.data_plots import data_plots
 from perennial.report.health_plots import has_health, health_curves
 from perennial.report.plots import loss_curve, per_query_gain, recall_by_k, rounds
@@ -17,9 +18,10 @@ from perennial.report.view import ReportView
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render(view: ReportView) -> str:
-    """The whole page as HTML text; every value from the view is escaped."""
-    return environment().get_template("page.html.j2").render(**context(view))
+def render(view: ReportView, drawn: Mapping[str, str] | None = None) -> str:
+    """The whole page as HTML text, with what `plots` drew; every value from the view is escaped."""
+    drawn = plots(view) if drawn is None else drawn
+    return environment().get_template("page.html.j2").render(**context(view, drawn))
 
 
 def environment() -> jinja2.Environment:
@@ -46,12 +48,11 @@ def environment() -> jinja2.Environment:
     return found
 
 
-def context(view: ReportView) -> dict[str, Any]:
-    """What the templates of a report need."""
+def context(view: ReportView, drawn: Mapping[str, str]) -> dict[str, Any]:
+    """What the templates of a report need; `drawn` is what `plots` drew of it."""
     metric = words.gate_metric(view.decision, view.comparison)
     difference = view.comparison["differences"]["candidate-champion"]
-    of_the_log = data_plots(view.data, simulated=view.simulated)
-    drawn = plots(view)
+    shown = {name: Markup(inline(svg)) for name, svg in drawn.items()}
     headline, consequence, tone = words.OUTCOMES[view.decision["outcome"]]
     return {
         "view": view,
@@ -65,8 +66,8 @@ def context(view: ReportView) -> dict[str, Any]:
         "bars": interval_bars(
             {name: difference[name] for name in words.metrics_of(view.comparison)}
         ),
-        "plots": {n: Markup(inline(svg)) for n, svg in drawn.items() if n not in of_the_log},
-        "data_plots": {name: Markup(inline(svg)) for name, svg in of_the_log.items()},
+        "plots": {name: svg for name, svg in shown.items() if name not in OF_THE_DATA},
+        "data_plots": {name: svg for name, svg in shown.items() if name in OF_THE_DATA},
         "left_out": left_out(view.validate or {}, view.data.get("snapshot") or {}),
         "redacted": redacted(view.data.get("snapshot") or {}),
         "css": Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),

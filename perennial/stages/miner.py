@@ -44,7 +44,7 @@ class Miner:
             queries=questions.own,
             twins=self.twins,
             similar_query=self.section.similar_query,
-            search=in_all(self.asked, "float32"),
+            search=in_all(self.asked, narrow=False),
         )
 
     def triplets(self, questions: Questions, never: Pairs) -> pa.Table:
@@ -76,9 +76,9 @@ class Miner:
     def search(self) -> Search:
         """Where neighbours are found: in all vectors, or in the champion's index."""
         if self.index is None:
-            precision = self.section.precision
-            elsewhere = self.place.neighbours(self.documents, is_narrow=is_narrow(precision))
-            return elsewhere or in_all(self.documents, precision)
+            narrow = is_narrow(self.section.precision, self.asked, self.documents)
+            elsewhere = self.place.neighbours(self.documents, is_narrow=narrow)
+            return elsewhere or in_all(self.documents, narrow=narrow)
         index, rows = self.index, pd.Index(self.doc_ids)
 
         def search(queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

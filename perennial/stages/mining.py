@@ -1,11 +1,16 @@
 """What the stage mine and the fresh mining of train have in common: the rules of params.mine."""
 
+import sys
+
 import numpy as np
 
 from perennial.data.negatives import Negatives, Pairs, Score, Search, mine_negatives
 from perennial.index.exact import chunks_of, exact_search
 from perennial.index.narrow import is_quick, narrow_search
 from perennial.params.mine import Mine
+
+# Below it, a few seconds of two cores, bfloat16 would not earn back torch's import.
+_WORTH_MULTIPLICATIONS = 4e11
 
 
 def mine_by(
@@ -42,13 +47,17 @@ def mine_by(
     )
 
 
-def is_narrow(precision: str) -> bool:
-    """Whether who may be near is found by bfloat16, as params.mine and this CPU say."""
-    return precision == "bf16" or (precision == "auto" and is_quick())
+def is_narrow(precision: str, asked: np.ndarray, vectors: np.ndarray) -> bool:
+    """Whether who may be near (q, d) queries among (n, d) vectors is found by bfloat16: as
+    params.mine says, or where so much is to be multiplied that this CPU is sooner done so."""
+    if precision != "auto":
+        return precision == "bf16"
+    is_much = float(asked.size) * len(vectors) >= _WORTH_MULTIPLICATIONS
+    return (is_much or "torch" in sys.modules) and is_quick()
 
 
-def in_all(vectors: np.ndarray, precision: str) -> Search:
-    """A search among all (n, d) vectors, in the precision of params.mine."""
-    if is_narrow(precision):
+def in_all(vectors: np.ndarray, *, narrow: bool) -> Search:
+    """A search among all (n, d) vectors, by bfloat16 or float32; both find the same."""
+    if narrow:
         return lambda queries, k: narrow_search(queries, vectors, k)
     return lambda queries, k: exact_search(queries, chunks_of(vectors), k)

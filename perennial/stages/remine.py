@@ -11,7 +11,7 @@ from perennial.model.examples import Examples
 from perennial.model.remining import Remining
 from perennial.model.teacher import is_cross_encoder, load_cross_encoder
 from perennial.params.mine import Mine
-from perennial.stages.mining import in_all, mine_by
+from perennial.stages.mining import in_all, is_narrow, mine_by
 from perennial.workspace import Workspace
 
 
@@ -47,7 +47,7 @@ def remining(
             positives=Pairs(examples.query, examples.positive),
             never=never,
             passed=passed,
-            search=in_all(documents, section.precision),
+            search=in_all(documents, narrow=is_narrow(section.precision, asked, documents)),
             score=judge,
         )
         return mined.rows[examples.query], mined.origins[examples.query]

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import isotonic_regression
-from scipy.stats import rankdata
 
 from perennial.data.clicks.pages import Pages
 from perennial.data.clicks.relevance import Relevance
@@ -61,7 +59,8 @@ def separation(scores: np.ndarray, is_relevant: np.ndarray) -> float | None:
     bad = len(is_relevant) - good
     if not good or not bad:
         return None
-    ranks = rankdata(scores)
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (counts.cumsum() - (counts - 1) / 2)[place]  # ties share the middle of theirs
     return float((ranks[is_relevant].sum() - good * (good + 1) / 2) / (good * bad))
 
 
@@ -70,6 +69,8 @@ def calibrate(
 ) -> tuple[np.ndarray, ...]:
     """Scores and 0/1 labels to the monotone share of positives (isotonic regression, Zadrozny and
     Elkan 2002), read off `at` each array of scores."""
+    from scipy.optimize import isotonic_regression  # takes a second, and few logs have labels
+
     distinct, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
     shares = np.bincount(place, labels.astype(float)) / counts  # ties know no order
     fitted = isotonic_regression(shares, weights=counts).x

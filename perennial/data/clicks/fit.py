@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from perennial.data.clicks.pages import Pages
 from perennial.data.clicks.relevance import click_chances
@@ -53,7 +53,7 @@ def goodness_of_fit(
     degrees = max(int(told.sum()) - len(used), 0)
     total = max(float(observed[told].sum()), 1.0)
     misfit = float(np.abs(observed - expected)[told].sum()) / total
-    p_value = float(chi2.sf(statistic, degrees)) if degrees else 1.0
+    p_value = float(chdtrc(degrees, statistic)) if degrees else 1.0
     describes = p_value >= significance or misfit <= max_misfit
     return GoodnessOfFit(statistic, degrees, p_value, misfit, describes)
 

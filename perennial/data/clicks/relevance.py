@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from perennial.data.clicks.pages import Pages
 
@@ -32,7 +32,7 @@ def estimate_relevance(
     that it does not reject. Where every look is sure it is Wilson's (1927). Clicks that satisfied
     less count less.
     """
-    z = float(norm.ppf(0.5 + confidence / 2))
+    z = float(ndtri(0.5 + confidence / 2))
     clicks = pages.per_pair(pages.clicked)
     first, second = pages.per_pair(looks), pages.per_pair(looks**2)
     first, second = np.maximum(first, 1e-9), np.maximum(second, 1e-18)
