@@ -6,15 +6,15 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.optim import AdamW
 from torch.autograd.graph import increment_version
+from torch.optim import AdamW
 
 from perennial.model.checkpoint import load_checkpoint, save_checkpoint
 from perennial.model.history import Step, read_step
 from perennial.model.losses.loss import Loss
 
-# Methods of an optimizer import torch's compiler, seconds of each training, only to tell it to leave
-# them alone. Nothing here is compiled: they are called as they are without it.
+# Methods of an optimizer import torch's compiler, seconds of each training, only to tell it to
+# leave them alone. Nothing here is compiled: they are called as they are without it.
 _STEP = inspect.unwrap(AdamW.step)
 for _name in ("add_param_group", "load_state_dict", "state_dict", "zero_grad"):
     _method = inspect.unwrap(getattr(AdamW, _name))
