@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+import pytest
+
 PASS = "pass"
 LOSE_REQUEST, LOSE_ANSWER = "lose the request", "lose the answer"
 FAIL, FAIL_AFTER = "answer 500 for the server", "answer 500 though the server acted"
@@ -33,7 +35,7 @@ class Lossy:
     endpoint: str
     fault: Callable[[Request], str]
     seen: list[Request]
-    stall_seconds: float = 3.0
+    stall_seconds: float = 12.0
 
     def once(self, fault: str, method: str, part: str) -> None:
         """The next request of the method, with that part in its path, meets the fault."""
@@ -49,6 +51,12 @@ class Lossy:
             return PASS
 
         self.fault = decide
+
+
+def patience(asking: pytest.FixtureRequest) -> float:
+    """The seconds that a client waits: those of a slow machine; fewer where it meets STALL."""
+    parameters = getattr(asking.node, "callspec", None)
+    return 2.0 if parameters and STALL in parameters.params.values() else 30.0
 
 
 @contextmanager

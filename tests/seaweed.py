@@ -176,5 +176,5 @@ def _free_ports(count: int) -> list[int]:
 
 def open_s3(bucket: str, prefix: str = "store", **options: Any) -> S3Store:
     """A store with patience for tests only: short waits, few attempts, small parts."""
-    defaults = {"timeout_seconds": 5.0, "attempts": 3, "part_bytes": 5 << 20, "workers": 4}
+    defaults = {"timeout_seconds": 30.0, "attempts": 3, "part_bytes": 5 << 20, "workers": 4}
     return S3Store(bucket, prefix, **(defaults | {"threshold_bytes": 5 << 20} | options))

@@ -211,7 +211,7 @@ def test_a_fuzzed_log_is_accepted_quarantined_or_refused_with_a_sentence(
 
 @pytest.mark.slow
 @settings(
-    max_examples=int(os.environ.get("FUZZED_LOGS", "24")),
+    max_examples=int(os.environ.get("FUZZED_LOGS", "12")),
     deadline=None,
     suppress_health_check=LENIENT,
 )

@@ -437,4 +437,4 @@ def test_a_short_life_of_a_channel_is_as_its_model_says(live):
 @pytest.mark.parametrize("factory", ["Flat", "IVF3,Flat", "IVF2,SQ8", "HNSW8"])
 def test_any_life_of_a_channel_is_as_its_model_says(factory, live):
     """The same lives in every run; `make lives` lives many more, others each time."""
-    live(factory, examples=LIVES or 30, steps=40)
+    live(factory, examples=LIVES or 12, steps=40)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 from careless import careless
-from lossy import FAIL, FAIL_AFTER, LOSE_ANSWER, LOSE_REQUEST, STALL, lossy
+from lossy import FAIL, FAIL_AFTER, LOSE_ANSWER, LOSE_REQUEST, STALL, lossy, patience
 from seaweed import open_s3
 
 from perennial.errors import Conflict, PlaceUnusable
@@ -27,10 +27,10 @@ def proxy(s3_server):
 
 
 @pytest.fixture
-def far(s3_store, proxy, monkeypatch):
-    """A store behind the proxy that never retries a request by itself, and waits one second."""
+def far(request, s3_store, proxy, monkeypatch):
+    """A store behind the proxy that never retries a request by itself."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
-    store = open_s3(s3_store.bucket.name, attempts=1, timeout_seconds=1.0)
+    store = open_s3(s3_store.bucket.name, attempts=1, timeout_seconds=patience(request))
     store.bucket.client  # noqa: B018  built while the environment leads to the proxy
     return store
 
@@ -153,10 +153,10 @@ def test_a_record_too_is_swapped_once_whatever_is_lost(fault, far, proxy):
 
 
 @pytest.mark.parametrize("fault", EVERYTHING)
-def test_the_check_itself_survives_lost_answers(fault, s3_store, proxy, monkeypatch):
+def test_the_check_itself_survives_lost_answers(fault, s3_store, proxy, monkeypatch, request):
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
     for step in range(1, 5):
-        store = open_s3(s3_store.bucket.name, attempts=3, timeout_seconds=1.0)
+        store = open_s3(s3_store.bucket.name, attempts=3, timeout_seconds=patience(request))
         store.bucket.client  # noqa: B018
         first = len(proxy.seen)
         proxy.fault = lambda request: fault if request.number == first + step else "pass"  # noqa: B023

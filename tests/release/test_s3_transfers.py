@@ -4,7 +4,7 @@ import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from lossy import CUT, FAIL, LOSE_ANSWER, LOSE_REQUEST, STALL, lossy
+from lossy import CUT, FAIL, LOSE_ANSWER, LOSE_REQUEST, STALL, lossy, patience
 from seaweed import open_s3
 
 from perennial.errors import IntegrityError, PlaceUnusable
@@ -29,10 +29,10 @@ def proxy(s3_server):
 
 
 @pytest.fixture
-def far(s3_store, proxy, monkeypatch):
+def far(request, s3_store, proxy, monkeypatch):
     """A store behind the proxy: one worker, so that the order of its requests is known."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
-    store = open_s3(s3_store.bucket.name, attempts=2, timeout_seconds=1.0, workers=1)
+    store = open_s3(s3_store.bucket.name, attempts=2, timeout_seconds=patience(request), workers=1)
     assert store.bucket.client.meta.endpoint_url == proxy.endpoint
     return store
 

@@ -179,8 +179,8 @@ def test_during_swaps_every_answer_comes_whole_from_one_release(store, swap, new
 
 
 @pytest.mark.slow
-def test_not_one_answer_of_a_thousand_swaps_is_mixed(store, swap, newer, tmp_path):
-    failures, seen = swap_under_fire(store, swap, newer, tmp_path / "cache", swaps=1000)
+def test_not_one_answer_of_hundreds_of_swaps_is_mixed(store, swap, newer, tmp_path):
+    failures, seen = swap_under_fire(store, swap, newer, tmp_path / "cache", swaps=300)
     assert failures == []
     assert len(seen) == 2
 
