@@ -1,7 +1,10 @@
-"""The retrain as a process of its own on a real server: promoted, refused, reviewed."""
+"""The retrain as a process of its own on a real server: promoted, refused, forced, reviewed."""
 
 import io
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import pytest
 from everything import everything
 from mlflow import MlflowClient
 from rich.console import Console
-from small import LENIENT
+from small import LENIENT, STAGES
 
 from perennial.report.review_view import approval_of
 from perennial.workspace import Places
@@ -17,9 +20,10 @@ from tasks.closing import show_end
 from tasks.registry import MODEL
 from tasks.summary import write_summary
 
-from .conftest import wait_for
+from .conftest import CHECKOUT, wait_for
 
 pytestmark = pytest.mark.slow
+WHY = "the labels are of last year"
 ACCEPTED = "accepted/production"
 ADDRESS, KEY = "anna.planted@example.org", "a-planted-key-of-somebody"
 
@@ -96,7 +100,7 @@ def check_how_a_demo_shows_it(company):
         assert part in shown
 
 
-def test_a_refusal_is_a_normal_end_that_changes_nothing_and_is_not_worked_out_twice(make_company):
+def test_a_refusal_ends_well_changes_nothing_and_is_overruled_only_with_a_reason(make_company):
     company = make_company(LENIENT, {"gate": {"min_queries": 10_000}})
     code, said = company.retrain()
     assert code == 1, said
@@ -106,27 +110,56 @@ def test_a_refusal_is_a_normal_end_that_changes_nothing_and_is_not_worked_out_tw
     assert (workspace / "work" / "report" / "report.html").exists()
     page = (workspace / "work" / "review" / "page" / "review.html").read_text()
     assert "nothing to approve" in page and "Download marks" in page
-    accepted = company.store.read_record(ACCEPTED)
 
     code, said = company.retrain()
     assert code == 1, said
     assert company.workspaces() == [workspace]
-    for stage in ("validate", "judge", "mine", "audit", "train", "index", "evaluate"):
-        assert f"{stage} was up to date" in said
+    check_that_nothing_was_worked_out_again(said)
     client = MlflowClient(company.tracking_uri)
     assert len(client.search_runs(["1"])) == 1
+
+    code, said = company.retrain("--force")
+    assert code == 2 and "--force needs --reason" in said
+    code, said = company.retrain("--force", "--reason", WHY)
+    assert code == 0, said
+    check_that_nothing_was_worked_out_again(said)
+    check_that_everybody_says_it_was_forced(company, workspace)
+    forced, accepted = company.stable(), company.store.read_record(ACCEPTED)
 
     company.export_twice()
     code, said = company.retrain()
     assert code == 2 and "promises are broken" in said, said
-    assert company.stable() == company.champion
-    (newest, _) = client.search_runs(["1"], order_by=["start_time DESC"])
+    assert company.stable() == forced
+    newest = client.search_runs(["1"], order_by=["start_time DESC"])[0]
     assert newest.info.status == "FAILED" and "doc_id" in newest.data.tags["failure"]
     assert company.store.read_record(ACCEPTED) == accepted
     (refused,) = set(company.workspaces()) - {workspace}
     frozen = json.loads((refused / "snapshot" / "accepted.json").read_bytes())
     about = json.loads((workspace / "snapshot" / "snapshot.json").read_bytes())
     assert frozen["snapshot"] == about["digest"], "it was compared with what was accepted"
+
+
+def check_that_nothing_was_worked_out_again(said):
+    for stage in STAGES:
+        assert f"{stage} was up to date" in said
+
+
+def check_that_everybody_says_it_was_forced(company, workspace):
+    """Decision, release, channel and status."""
+    assert company.stable() != company.champion
+    decision = json.loads((workspace / "work" / "gate" / "decision.json").read_text())
+    assert (decision["outcome"], decision["forced"]) == ("promote", WHY)
+    assert "10000 are needed" in decision["reasons"][1]
+    assert company.store.read_channel("production").history[-1].forced == WHY
+    status = subprocess.run(
+        [sys.executable, "-m", "perennial.cli", "status"],
+        cwd=CHECKOUT,
+        env=os.environ | dict(company.environment),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "FORCED past the gate" in status and WHY in status
 
 
 def test_review_waits_for_a_person_who_read_this_gate(make_company):

@@ -12,7 +12,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning:schemathesis"),
 ]
-DESCRIBED, MUTATED = 2_000, 8_000
+DESCRIBED, MUTATED = 600, 9_400
 _JSON = {"content-type": "application/json"}
 _PATHS = ("/search", "/events")
 
