@@ -34,52 +34,75 @@ def test_a_launcher_that_does_not_say_which_process_this_is_is_refused(monkeypat
         join_team(torch.device("cpu"))
 
 
+# Imports take longer than all else: once, before the fork into the processes of a training.
 TEACH = """
-import json, sys
+import json, os, sys
 from pathlib import Path
-import torch
+import sentence_transformers, torch
 from tiny_encoder import HELD, things, train
 from perennial.model.digest import directory_digest
 from perennial.model.examples import pairs
 from perennial.model.team import join_team, leave_team
 from perennial.model.trainable import load_trainable
 
-root, cached, stop = Path(sys.argv[1]), sys.argv[2] == "cached", sys.argv[3] == "stop"
-device = torch.device("cpu")
-team = join_team(device)
-model = load_trainable(root / "encoder", max_tokens=32, device=device, budget=200,
-                       freeze_layers=int(*sys.argv[4:]))
-for module in model.module.modules():
-    if isinstance(module, torch.nn.Dropout):
-        module.p = 0.0
-things_twice = pairs(things().documents[:40], things().queries[:40])
-trained = train(
-    model, epochs=2, held=HELD, learning_rate=0.002, replay=things_twice, replay_size=8,
-    is_cached=cached, team=team, checkpoint=root / "checkpoint.safetensors",
-    should_stop=lambda: stop and team.rank == 1,
-)
-if team.is_first:
-    model.save(root / f"out-{team.size}")
-    history = [[s.loss, s.gradient_norm, s.validation] for s in trained.history]
-    (root / f"history-{team.size}.json").write_text(json.dumps(history))
-leave_team()
+def teach():
+    device = torch.device("cpu")
+    team = join_team(device)
+    model = load_trainable(root / "encoder", max_tokens=32, device=device, budget=200,
+                           freeze_layers=int(*freeze))
+    for module in model.module.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    things_twice = pairs(things().documents[:40], things().queries[:40])
+    trained = train(
+        model, epochs=2, held=HELD, learning_rate=0.002, replay=things_twice, replay_size=8,
+        is_cached=cached == "cached", team=team, checkpoint=root / "checkpoint.safetensors",
+        should_stop=lambda: stop == "stop" and team.rank == 1,
+    )
+    if team.is_first:
+        model.save(root / f"out-{team.size}")
+        history = [[s.loss, s.gradient_norm, s.validation] for s in trained.history]
+        (root / f"history-{team.size}.json").write_text(json.dumps(history))
+    leave_team()
+
+def process(rank, size):
+    meeting = str(root / f"meeting-{size}")
+    os.environ |= {"WORLD_SIZE": str(size), "RANK": str(rank), "PERENNIAL_MEETING": meeting}
+    teach()
+
+sizes, root, cached, stop, *freeze = sys.argv[1:]
+root, ended = Path(root), []
+for size in map(int, sizes.split(",")):
+    (root / "checkpoint.safetensors").unlink(missing_ok=True)
+    begun = []
+    for rank in range(size):
+        if (child := os.fork()) == 0:
+            code = 1
+            try:
+                process(rank, size)
+                code = 0
+            except Exception as error:
+                print(type(error).__name__, error, file=sys.stderr)
+            finally:
+                os._exit(code)
+        begun.append(child)
+    ended += [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in begun]
+print(json.dumps(ended))
 """
 
 
-def teach(root: Path, processes: int, *more: str) -> list[int]:
-    """Exit codes of the processes of one training."""
-    begun = []
-    for rank in range(processes):
-        environment = os.environ | {
-            "PYTHONPATH": str(Path(__file__).parents[1]),
-            "WORLD_SIZE": str(processes),
-            "RANK": str(rank),
-            "PERENNIAL_MEETING": str(root / f"meeting-{processes}"),
-            "GLOO_SOCKET_IFNAME": "lo",
-        }
-        command = [sys.executable, "-c", TEACH, str(root), *more]
-        begun.append(subprocess.Popen(command, env=environment))
-    return [process.wait(timeout=500) for process in begun]
+def teach(root: Path, sizes: str, *more: str) -> list[int]:
+    """Exit codes of the processes of a training by each of so many processes, one after another."""
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(__file__).parents[2])])
+    done = subprocess.run(
+        [sys.executable, "-c", TEACH, sizes, str(root), *more],
+        env=os.environ | {"PYTHONPATH": paths, "GLOO_SOCKET_IFNAME": "lo"},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=500,
+        check=True,
+    )
+    return list(json.loads(done.stdout.splitlines()[-1]))
 
 
 @pytest.mark.slow
@@ -87,10 +110,8 @@ def teach(root: Path, processes: int, *more: str) -> list[int]:
 def test_two_processes_train_what_one_does(tiny_bert, tmp_path: Path, cached: str) -> None:
     from safetensors.torch import load_file
 
-    for processes in (1, 2):
-        (tmp_path / "checkpoint.safetensors").unlink(missing_ok=True)
-        (tmp_path / "encoder").exists() or (tmp_path / "encoder").symlink_to(tiny_bert)
-        assert teach(tmp_path, processes, cached, "run") == [0] * processes
+    (tmp_path / "encoder").symlink_to(tiny_bert)
+    assert teach(tmp_path, "1,2", cached, "run") == [0] * 3
     one, two = (json.loads((tmp_path / f"history-{n}.json").read_text()) for n in (1, 2))
     assert len(one) == len(two) > 5
     for mine, theirs in zip(one, two, strict=True):
@@ -108,9 +129,7 @@ def test_two_processes_leave_frozen_layers_as_they_are(tmp_path: Path) -> None:
     from tiny_bert import write_tiny_bert
 
     write_tiny_bert(tmp_path, layers=2)
-    for processes in (1, 2):
-        (tmp_path / "checkpoint.safetensors").unlink(missing_ok=True)
-        assert teach(tmp_path, processes, "whole", "run", "1") == [0] * processes
+    assert teach(tmp_path, "1,2", "whole", "run", "1") == [0] * 3
     before, one, two = (
         load_file(tmp_path / name / "model.safetensors") for name in ("encoder", "out-1", "out-2")
     )
@@ -125,6 +144,6 @@ def test_a_stop_that_one_process_hears_stops_all_after_the_same_step(
     tiny_bert, tmp_path: Path
 ) -> None:
     (tmp_path / "encoder").symlink_to(tiny_bert)
-    codes = teach(tmp_path, 2, "whole", "stop")
-    assert all(code != 0 for code in codes)  # TrainingInterrupted, on both
+    codes = teach(tmp_path, "2", "whole", "stop")
+    assert codes == [1, 1]  # TrainingInterrupted, on both
     assert (tmp_path / "checkpoint.safetensors").exists()
