@@ -2,16 +2,18 @@
 PYTHON ?= python3.11
 # `make demo DEVICE=gpu` installs the GPU build of FAISS instead.
 DEVICE ?= cpu
+# Tests at a time: two at least, since they wait for servers; memory for four is found in most places.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 2 ? 2 : n > 4 ? 4 : n)))
 BIN := .venv/bin
 
 demo: .venv/.installed-$(DEVICE)      ## the whole loop on real text: first champion, three retrains, report
 	PERENNIAL_HOME=demo $(BIN)/python -m flows.demo
 
 test: .venv/.installed-$(DEVICE)      ## every test
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
 check: .venv/.installed-$(DEVICE)     ## lint, types, import contracts, fast tests
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" -q
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow" -q
 
 lives: .venv/.installed-$(DEVICE)     ## many random lives of a channel and broken logs, about half an hour
 	EXAMPLES=wild LIVES=300 FUZZED_LOGS=300 $(BIN)/python -m pytest -n 2 --timeout 3000 \

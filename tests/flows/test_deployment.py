@@ -14,7 +14,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from uuid import uuid4
 
 import pytest
-from small import LENIENT
 
 from infra.bench.deliveries import SECRETS, signed
 
@@ -128,7 +127,7 @@ def emit(environment, verdict: str) -> None:
 
 @pytest.mark.timeout(900)
 def test_a_webhook_and_a_verdict_start_runs_that_finish_and_a_failure_is_told(make_company):
-    company = make_company(LENIENT)
+    company = make_company()
     given = ",".join(f"{source}={secret}" for source, secret in SECRETS.items())
     environment = {**company.environment, "PWD": str(CHECKOUT), "PERENNIAL_WEBHOOK_SECRETS": given}
     for pool in ("perennial", "perennial-gpu"):
@@ -139,7 +138,7 @@ def test_a_webhook_and_a_verdict_start_runs_that_finish_and_a_failure_is_told(ma
         assert [each["schedule"]["cron"] for each in deployment["schedules"]] == SCHEDULES[name]
         assert deployment["global_concurrency_limit"]["limit"] == 1
         given_params = {**deployment["parameters"], "params": str(company.params)}
-        if name == "sweep":
+        if name == "retrain":
             given_params["params"] = str(company.home / "nowhere.yaml")
         ask(
             environment,
@@ -194,11 +193,9 @@ def test_a_webhook_and_a_verdict_start_runs_that_finish_and_a_failure_is_told(ma
                 what="the runs to end",
             )
     ended = [(state["type"], state["name"]) for state in states()]
-    assert ended[0] == ("COMPLETED", "Promote"), gpu
-    assert ended[1] == ("FAILED", "Failed"), cpu
-    assert ended[2][0] == "COMPLETED", cpu
-    assert company.stable() != company.champion
-    assert [(each["flow"], each["run_id"]) for each in told] == [("sweep", swept)]
+    assert ended[0] == ("FAILED", "Failed"), gpu
+    assert [state for state, _ in ended[1:]] == ["COMPLETED"] * 2, cpu
+    assert [(each["flow"], each["run_id"]) for each in told] == [("retrain", started["run"])]
     assert "nowhere.yaml" in told[0]["text"]
 
     retrain, _, reindex = (ask(environment, f"/flow_runs/{run}") for run in runs)
@@ -213,11 +210,3 @@ def test_a_webhook_and_a_verdict_start_runs_that_finish_and_a_failure_is_told(ma
         1,
         1,
     ]
-    artifacts = ask(
-        environment,
-        "/artifacts/filter",
-        {"artifacts": {"flow_run_id": {"any_": [retrain["id"]]}}},
-    )
-    keys = {item["key"] for item in artifacts}
-    assert {"validation", "gate-decision", "gate-evidence", "shadow-decision", "release"} <= keys
-    assert {"canary-decision", "report", "trigger"} <= keys

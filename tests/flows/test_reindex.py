@@ -101,7 +101,7 @@ def test_a_killed_reindex_is_finished_by_the_next(make_company):
     assert not work.exists() and verify_store(company.store) == []
 
 
-def test_a_retrain_during_which_the_champion_was_reindexed_swaps_in_todays_catalogue(make_company):
+def test_a_retrain_that_waited_for_its_review_swaps_in_todays_catalogue(make_company):
     company = make_company(LENIENT, {"gate": {"review": "required"}})
     retrain = company.start()
     note = "work/register/candidate.json"
@@ -115,6 +115,10 @@ def test_a_retrain_during_which_the_champion_was_reindexed_swaps_in_todays_catal
     about = json.loads(company.find(note)[0].read_text())
     client = MlflowClient(company.tracking_uri)
     word = approval_of(about["release_id"], about["gate"])
+    version = client.get_model_version(MODEL, about["version"])
+    assert word in version.description
+    pages = {item.path for item in client.list_artifacts(version.run_id, "review")}
+    assert "review/review.html" in pages, "a person has something to read before the answer"
     for tag, value in (("reviewer", "Ada"), ("approved", word)):
         client.set_model_version_tag(MODEL, about["version"], tag, value)
     said, _ = retrain.communicate(timeout=500)
@@ -132,7 +136,10 @@ def test_a_retrain_during_which_the_champion_was_reindexed_swaps_in_todays_catal
     assert str(alias.version) == str(about["version"]), "the encoder is the same model"
     assert alias.tags["release_id"] == about["release_id"], "the one that was reviewed"
     assert alias.tags["serves"] == company.stable()
-    assert client.get_run(alias.run_id).data.tags["serves"] == company.stable()
+    told = client.get_run(alias.run_id).data.tags
+    assert (told["serves"], told["reviewer"]) == (company.stable(), "Ada")
+    moves = company.store.read_channel("production").history
+    assert moves[-1].who == "flow retrain, approved by Ada"
     (page,) = company.find("work/report/report.html")
     assert about["release_id"] in page.read_text() and company.stable() in page.read_text()
     code, said = run(company)

@@ -1,4 +1,4 @@
-"""The retrain as a process of its own on a real server: promoted, refused, forced, reviewed."""
+"""The retrain as a process of its own on a real server: promoted, refused, forced."""
 
 import io
 import json
@@ -14,13 +14,12 @@ from mlflow import MlflowClient
 from rich.console import Console
 from small import LENIENT, STAGES
 
-from perennial.report.review_view import approval_of
 from perennial.workspace import Places
 from tasks.closing import show_end
 from tasks.registry import MODEL
 from tasks.summary import write_summary
 
-from .conftest import CHECKOUT, wait_for
+from .conftest import CHECKOUT, ask
 
 pytestmark = pytest.mark.slow
 WHY = "the labels are of last year"
@@ -56,6 +55,9 @@ def test_a_candidate_that_passes_becomes_the_champion_and_everybody_says_so(make
         assert (workspace / "work" / step / "decision.json").exists()
     page = (workspace / "work" / "report" / "report.html").read_text()
     assert company.stable() in page
+    artifacts = {each["key"] for each in ask(company.environment, "/artifacts/filter", {})}
+    assert {"validation", "gate-decision", "gate-evidence", "shadow-decision"} <= artifacts
+    assert {"canary-decision", "release", "report"} <= artifacts
 
     client = MlflowClient(company.tracking_uri)
     version = client.get_model_version_by_alias(MODEL, "champion")
@@ -160,26 +162,3 @@ def check_that_everybody_says_it_was_forced(company, workspace):
         check=True,
     ).stdout
     assert "FORCED past the gate" in status and WHY in status
-
-
-def test_review_waits_for_a_person_who_read_this_gate(make_company):
-    company = make_company(LENIENT, {"gate": {"review": "required"}})
-    process = company.start()
-    name = "work/register/candidate.json"
-    wait_for(lambda: bool(company.find(name)), quiet_seconds=120, what="a registered candidate")
-    about = json.loads(company.find(name)[0].read_text())
-    client = MlflowClient(company.tracking_uri)
-    assert company.stable() == company.champion
-    word = approval_of(about["release_id"], about["gate"])
-    version = client.get_model_version(MODEL, about["version"])
-    assert word in version.description
-    pages = {item.path for item in client.list_artifacts(version.run_id, "review")}
-    assert "review/review.html" in pages, "a person has something to read before the answer"
-    client.set_model_version_tag(MODEL, about["version"], "approved", word)
-    client.set_model_version_tag(MODEL, about["version"], "reviewer", "Ada")
-    said, _ = process.communicate(timeout=500)
-    assert process.returncode == 0, said
-    channel = company.store.read_channel("production")
-    assert channel is not None and channel.stable == about["release_id"]
-    assert channel.history[-1].who == "flow retrain, approved by Ada"
-    assert client.get_run(version.run_id).data.tags["reviewer"] == "Ada"

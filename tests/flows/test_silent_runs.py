@@ -4,7 +4,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -25,19 +26,47 @@ from prefect.client.orchestration import get_client
 from flows.rollout import rollout
 from tasks.dead import look_after_dead_runs, retrain_to_continue, silent_runs
 
-what, own, now = sys.argv[1:]
-with get_client(sync_client=True) as client:
-    own, now = client.read_flow_run(own), datetime.fromisoformat(now)
-    if what == "silent":
-        soon = {"again_seconds": 1.0, "silent": timedelta(seconds=8)}
-        found = silent_runs(client, but=own, now=lambda: now, **soon)
-        print(json.dumps([run.name for run in found]))
-    elif what == "continue":
-        found = retrain_to_continue(client, now=datetime.now(UTC))
-        print(json.dumps(found and found.name))
-if what == "hook":
-    look_after_dead_runs(rollout, own, None)
+for line in sys.stdin:
+    what, own, now = json.loads(line)
+    found = None
+    with get_client(sync_client=True) as client:
+        own, now = client.read_flow_run(own), datetime.fromisoformat(now)
+        if what == "silent":
+            soon = {"again_seconds": 1.0, "silent": timedelta(seconds=8)}
+            found = [run.name for run in silent_runs(client, but=own, now=lambda: now, **soon)]
+        elif what == "continue":
+            found = retrain_to_continue(client, now=datetime.now(UTC))
+            found = found and found.name
+    if what == "hook":
+        look_after_dead_runs(rollout, own, None)
+    print("found " + json.dumps(found), flush=True)
 """
+
+
+@contextmanager
+def looking(environment: Mapping[str, str]) -> Iterator[Callable[..., Any]]:
+    """Who looks, in a process of its own: asked for a kind of look, it says what it found."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", LOOKS],
+        cwd=CHECKOUT,
+        env=dict(environment),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    def look(*asked: str) -> Any:
+        process.stdin.write(json.dumps(asked) + "\n")
+        process.stdin.flush()
+        said = next(line for line in process.stdout if line.startswith("found "))
+        return json.loads(said.removeprefix("found "))
+
+    try:
+        yield look
+    finally:
+        process.stdin.close()
+        process.wait(60)
+        process.stdout.close()
 
 
 def python(environment: Mapping[str, str], *arguments: str) -> str:
@@ -67,7 +96,13 @@ def deployed(prefect_server) -> Iterator[Mapping[str, str]]:
             ask(prefect_server, f"/deployments/{each['id']}", method="DELETE")
 
 
-def test_a_silent_run_is_called_dead_and_a_retrain_goes_on_at_most_twice(deployed):
+@pytest.fixture
+def look(deployed) -> Iterator[Callable[..., Any]]:
+    with looking(deployed) as asked:
+        yield asked
+
+
+def test_a_silent_run_is_called_dead_and_a_retrain_goes_on_at_most_twice(deployed, look):
     pools = {each["name"] for each in ask(deployed, "/work_pools/filter", {})}
     assert pools >= {*pools_of(PREFECT_FILE)}
     there = ask(deployed, "/deployments/name/retrain/retrain")
@@ -82,8 +117,7 @@ def test_a_silent_run_is_called_dead_and_a_retrain_goes_on_at_most_twice(deploye
         ask(deployed, f"/flow_runs/{run['id']}/set_state", body)
 
     def looked(what: str) -> Any:
-        said = python(deployed, "-c", LOOKS, what, own["id"], now.isoformat())
-        return json.loads(said.splitlines()[-1]) if what != "hook" else None
+        return look(what, own["id"], now.isoformat())
 
     def started() -> list[dict[str, Any]]:
         """What a crash has started: other tests' runs of the same deployment were asked for."""

@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from small import LENIENT, write_params
 
 from infra.gameday.people import Asked, asking
-from infra.gameday.town import ENDED, Town, ask, wait_until
+from infra.gameday.town import ENDED, Town, wait_until
 from infra.up.__main__ import postgres_programs
 from infra.up.process import answers
 from infra.up.processes import is_postgres_ready
@@ -82,10 +82,6 @@ def another_turn(town: Town) -> str:
     return run
 
 
-def stable(town: Town) -> str:
-    return str(ask(f"http://127.0.0.1:{town.ports.search}/readyz")[1]["release_id"])
-
-
 def is_well(town: Town, name: str) -> bool:
     """Whether a process can be used (again)."""
     ports = town.ports
@@ -140,19 +136,12 @@ def since(town: Town, run: str) -> list[str]:
 def test_a_drift_becomes_a_release_that_serves_whoever_is_killed_on_the_way(town, make_world):
     queries = settle(town, make_world(documents=150, queries=100, requests=600))
     with asking(town, queries) as asked:
-        first = stable(town)
         run = turn(town, "recall fell below its bound")
-        wait_until(lambda: town.state(run) in ENDED, seconds=600, what="the turn to end")
-        assert town.state(run) == "COMPLETED"
-        wait_until(lambda: stable(town) != first, seconds=60, what="the service to follow")
-        wait_until(lambda: len(asked.releases()) == 2, seconds=10, what="an answer of it")
-        assert asked.failed == []  # nobody noticed anything
-
-        run = another_turn(town)
+        wait_until(lambda: town.state(run) == "RUNNING", seconds=120, what="the run to begin")
         for name in ("receiver", "mlflow", "search", "prefect", "trainer"):
             kill_and_wait(town, name)
         finish(town, run)
-        wait_until(lambda: len(asked.releases()) == 3, seconds=60, what="the next release")
+        wait_until(lambda: len(asked.releases()) == 2, seconds=60, what="the next release")
 
         run = another_turn(town)
         town.kill_flow(run)
@@ -160,7 +149,7 @@ def test_a_drift_becomes_a_release_that_serves_whoever_is_killed_on_the_way(town
         for name in ("postgres", "seaweedfs"):
             kill_and_wait(town, name)
         finish(town, again)
-        wait_until(lambda: len(asked.releases()) == 4, seconds=60, what="the last release")
+        wait_until(lambda: len(asked.releases()) == 3, seconds=60, what="the last release")
     ended = town.pid("search")
     os.killpg(ended, signal.SIGTERM)  # what it holds comes into the log
     wait_until(lambda: town.pid("search") != ended, seconds=120, what="another service")
@@ -173,7 +162,7 @@ def check_that_nothing_is_lost_or_twice(town: Town, asked: Asked) -> None:
     shown = json.loads(town.command("perennial.cli", "status", "--json", cwd=town.home).stdout)
     moves = [move["to"] for move in shown["channel"]["history"]]
     assert moves == asked.releases() and shown["pending"] == []
-    assert len(list((town.home / "runs").glob("[!.]*/params.yaml"))) == 3  # none was begun anew
+    assert len(list((town.home / "runs").glob("[!.]*/params.yaml"))) == 2  # none was begun anew
     client = MlflowClient(town.environment["MLFLOW_TRACKING_URI"])
     versions = client.search_model_versions(f"name = '{MODEL}'")
     assert sorted(each.tags["release_id"] for each in versions) == sorted(moves[1:])

@@ -60,8 +60,8 @@ def do_forget(root, store, *doc_ids, day=1):
     )
 
 
-# A forgetting takes hundreds of requests, a reindex about a hundred: some of them, all along.
-STRIDES = {"reindex": 3, "sweep": 1, "forget": 7}
+# Of the requests to S3, a forgetting takes hundreds, a reindex about a hundred: some, all along.
+STRIDES = {"reindex": 5, "sweep": 2, "forget": 11}
 WORK = {"reindex": do_reindex, "sweep": do_sweep, "forget": do_forget}
 
 
