@@ -30,9 +30,9 @@ SCHEDULES = {
 }
 
 
-def prefect(environment, *arguments: str) -> str:
+def python(environment, *arguments: str) -> str:
     return subprocess.run(
-        [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
+        [sys.executable, "-m", *arguments],
         cwd=CHECKOUT,
         env=environment,
         capture_output=True,
@@ -130,9 +130,9 @@ def test_a_webhook_and_a_verdict_start_runs_that_finish_and_a_failure_is_told(ma
     company = make_company()
     given = ",".join(f"{source}={secret}" for source, secret in SECRETS.items())
     environment = {**company.environment, "PWD": str(CHECKOUT), "PERENNIAL_WEBHOOK_SECRETS": given}
-    for pool in ("perennial", "perennial-gpu"):
-        prefect(environment, "work-pool", "create", pool, "--type", "process")
-    prefect(environment, "deploy", "--all", "--prefect-file", "infra/prefect.yaml")
+    pool = ("work-pool", "create", "perennial", "--type", "process", "--overwrite")
+    python(environment, "prefect", "--no-prompt", *pool)
+    python(environment, "flows.deploy")  # what is there is brought up to date
     deployments = {name: ask(environment, f"/deployments/name/{name}/{name}") for name in SCHEDULES}
     for name, deployment in deployments.items():
         assert [each["schedule"]["cron"] for each in deployment["schedules"]] == SCHEDULES[name]

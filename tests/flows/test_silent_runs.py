@@ -85,9 +85,8 @@ def python(environment: Mapping[str, str], *arguments: str) -> str:
 
 @pytest.fixture
 def deployed(prefect_server) -> Iterator[Mapping[str, str]]:
-    """All deployments, twice; gone with the test, since others use the same server."""
-    for _ in range(2):
-        said = python(prefect_server, "-m", "flows.deploy")
+    """All deployments; gone with the test, since others use the same server."""
+    said = python(prefect_server, "-m", "flows.deploy")
     assert "rollout/rollout" in said
     try:
         yield prefect_server
