@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from perennial.release.stores.s3.store import S3Store
 
-# Two cores run two workers and servers: how long an example takes there says nothing of the code.
+# All cores run tests and servers: how long an example takes there says nothing of the code.
 # The same examples in every run; `make lives` looks at others each time.
 # Explaining a failure traces every line of every example, which takes longer than the examples.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)

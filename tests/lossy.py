@@ -56,7 +56,7 @@ class Lossy:
 def patience(asking: pytest.FixtureRequest) -> float:
     """The seconds that a client waits: those of a slow machine; fewer where it meets STALL."""
     parameters = getattr(asking.node, "callspec", None)
-    return 2.0 if parameters and STALL in parameters.params.values() else 30.0
+    return 4.0 if parameters and STALL in parameters.params.values() else 30.0
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 from infra.bench.apart import apart
 from infra.bench.measured import Cost, watched
 from infra.bench.row import Row, row
-from perennial.index.narrow import is_quick
+from perennial.stages.mining import is_narrow
 
 NEGATIVES, MARGIN = 8, 0.05
 LOOK_AT = 10 * NEGATIVES + 1  # ranks: what mine_hard_negatives takes by itself
@@ -26,7 +26,8 @@ def rows(home: Path, *, queries: int, documents: int) -> list[Row]:
     write_vectors(home, queries=queries, documents=documents)
     theirs = apart(mine_theirs, home)
     their_cost, their_choice = theirs.answer
-    chosen_here = "bf16" if is_quick() else "float32"
+    many = float(queries) * documents * DIMENSION
+    chosen_here = "bf16" if is_narrow("auto", multiplications=many) else "float32"
     found = []
     for precision in ("float32", "bf16"):
         ours = apart(mine_ours, home, precision)

@@ -78,10 +78,9 @@ def audit_triplets(
 
 
 def _surely(found: int, among: int) -> float | None:
-    """The least share that so many found among so many speak for; None among none."""
+    """The least share that so many found among so many speak for (Wilson 1927); None among none."""
     if not among:
         return None
-    # Wilson's bound (1927).
     z, share = float(ndtri(_CONFIDENCE)), found / among
     centre = share + z**2 / (2 * among)
     reach = z * sqrt(share * (1 - share) / among + (z / (2 * among)) ** 2)

@@ -73,6 +73,7 @@ def _pass_back(vectors: torch.Tensor, gradient: torch.Tensor) -> None:
     Through a sum, whose own gradient is one: given a gradient, torch imports a second of symbolic
     algebra to compare two shapes.
     """
+    assert vectors.shape == gradient.shape
     torch.autograd.backward((vectors * gradient).sum())
 
 

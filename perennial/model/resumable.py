@@ -13,12 +13,8 @@ from perennial.model.checkpoint import load_checkpoint, save_checkpoint
 from perennial.model.history import Step, read_step
 from perennial.model.losses.loss import Loss
 
-# Methods of an optimizer import torch's compiler, seconds of each training, only to tell it to
-# leave them alone. Nothing here is compiled: they are called as they are without it.
+# Without the hooks, which nobody sets here, and the import of torch's compiler around it.
 _STEP = inspect.unwrap(AdamW.step)
-for _name in ("add_param_group", "load_state_dict", "state_dict", "zero_grad"):
-    _method = inspect.unwrap(getattr(AdamW, _name))
-    vars(_method)["__dynamo_disable"] = _method
 
 
 class Resumable:
@@ -34,6 +30,7 @@ class Resumable:
         weight_decay: float,
     ) -> None:
         self._module, self._checkpoint = module, checkpoint
+        _leave_the_compiler_out()
         self.learner = nn.ModuleList([module])
         if isinstance(loss, nn.Module):
             self.learner.append(loss)  # some learn, too
@@ -79,6 +76,14 @@ class Resumable:
     def keep_as_best(self) -> None:
         """Remember the weights of now as the best so far."""
         self.best = weights(self._module)
+
+
+def _leave_the_compiler_out() -> None:
+    """Methods of torch's optimizers import its compiler, seconds of each training, only to tell it
+    to leave them alone. Nothing of this process is compiled: they are called as they are."""
+    for name in ("add_param_group", "load_state_dict", "state_dict", "zero_grad"):
+        method = inspect.unwrap(getattr(AdamW, name))
+        vars(method)["__dynamo_disable"] = method
 
 
 def weights(module: nn.Module) -> dict[str, torch.Tensor]:

@@ -76,7 +76,8 @@ class Miner:
     def search(self) -> Search:
         """Where neighbours are found: in all vectors, or in the champion's index."""
         if self.index is None:
-            narrow = is_narrow(self.section.precision, self.asked, self.documents)
+            many = float(self.asked.size) * len(self.documents)
+            narrow = is_narrow(self.section.precision, multiplications=many)
             elsewhere = self.place.neighbours(self.documents, is_narrow=narrow)
             return elsewhere or in_all(self.documents, narrow=narrow)
         index, rows = self.index, pd.Index(self.doc_ids)

@@ -1,7 +1,5 @@
 """What the stage mine and the fresh mining of train have in common: the rules of params.mine."""
 
-import sys
-
 import numpy as np
 
 from perennial.data.negatives import Negatives, Pairs, Score, Search, mine_negatives
@@ -9,8 +7,8 @@ from perennial.index.exact import chunks_of, exact_search
 from perennial.index.narrow import is_quick, narrow_search
 from perennial.params.mine import Mine
 
-# Below it, a few seconds of two cores, bfloat16 would not earn back torch's import.
-_WORTH_MULTIPLICATIONS = 4e11
+# Below it, four seconds of two cores in float32, bfloat16 does not earn back torch's import.
+_WORTH_MULTIPLICATIONS = 1.5e11
 
 
 def mine_by(
@@ -47,17 +45,16 @@ def mine_by(
     )
 
 
-def is_narrow(precision: str, asked: np.ndarray, vectors: np.ndarray) -> bool:
-    """Whether who may be near (q, d) queries among (n, d) vectors is found by bfloat16: as
-    params.mine says, or where so much is to be multiplied that this CPU is sooner done so."""
+def is_narrow(precision: str, *, multiplications: float) -> bool:
+    """Whether who may be near is found by bfloat16: as params.mine says, or where this CPU is
+    sooner done with so many multiplications; infinitely many for whoever needs torch anyway."""
     if precision != "auto":
         return precision == "bf16"
-    is_much = float(asked.size) * len(vectors) >= _WORTH_MULTIPLICATIONS
-    return (is_much or "torch" in sys.modules) and is_quick()
+    return multiplications >= _WORTH_MULTIPLICATIONS and is_quick()
 
 
 def in_all(vectors: np.ndarray, *, narrow: bool) -> Search:
-    """A search among all (n, d) vectors, by bfloat16 or float32; both find the same."""
+    """A search among all (n, d) vectors, by bfloat16 or float32: the same but for ties."""
     if narrow:
         return lambda queries, k: narrow_search(queries, vectors, k)
     return lambda queries, k: exact_search(queries, chunks_of(vectors), k)

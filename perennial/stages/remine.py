@@ -1,6 +1,7 @@
 """Fresh mining between the epochs of train: the rules of mine, under the weights of then."""
 
 from collections.abc import Sequence
+from math import inf
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -47,7 +48,7 @@ def remining(
             positives=Pairs(examples.query, examples.positive),
             never=never,
             passed=passed,
-            search=in_all(documents, narrow=is_narrow(section.precision, asked, documents)),
+            search=in_all(documents, narrow=is_narrow(section.precision, multiplications=inf)),
             score=judge,
         )
         return mined.rows[examples.query], mined.origins[examples.query]

@@ -3,6 +3,7 @@
 import pandas as pd
 import pyarrow as pa
 import pytest
+from scipy.stats import binomtest
 
 from perennial.data.audit import _surely, audit_triplets, breaches
 from perennial.data.mine import TRIPLETS
@@ -78,6 +79,12 @@ def test_one_relevant_negative_of_many_is_no_proof() -> None:
     assert _surely(1, 20) < 0.02 < 1 / 20
     assert _surely(10, 200) > 0.02
     assert (_surely(0, 50), _surely(0, 0)) == (0.0, None)
+
+
+@pytest.mark.parametrize(("found", "among"), [(0, 7), (3, 7), (7, 7), (41, 1000)])
+def test_the_share_that_is_sure_is_wilsons(found: int, among: int) -> None:
+    twin = binomtest(found, among, alternative="greater").proportion_ci(0.95, method="wilson")
+    assert _surely(found, among) == pytest.approx(twin.low, abs=1e-6)
 
 
 def test_where_nothing_was_hidden_nothing_is_measured() -> None:

@@ -130,9 +130,8 @@ def test_a_webhook_and_a_verdict_start_runs_that_finish_and_a_failure_is_told(ma
     company = make_company()
     given = ",".join(f"{source}={secret}" for source, secret in SECRETS.items())
     environment = {**company.environment, "PWD": str(CHECKOUT), "PERENNIAL_WEBHOOK_SECRETS": given}
-    pool = ("work-pool", "create", "perennial", "--type", "process", "--overwrite")
-    python(environment, "prefect", "--no-prompt", *pool)
-    python(environment, "flows.deploy")  # what is there is brought up to date
+    for _ in range(2):  # what is there is brought up to date
+        python(environment, "flows.deploy")
     deployments = {name: ask(environment, f"/deployments/name/{name}/{name}") for name in SCHEDULES}
     for name, deployment in deployments.items():
         assert [each["schedule"]["cron"] for each in deployment["schedules"]] == SCHEDULES[name]
@@ -206,6 +205,8 @@ def test_a_webhook_and_a_verdict_start_runs_that_finish_and_a_failure_is_told(ma
         "evidence": [{"name": "mmd", "value": 0.31, "low": None, "n": 400, "holds": False}],
         "key": "w-1",
     }
+    of_it = {"artifacts": {"flow_run_id": {"any_": [retrain["id"]]}}}
+    assert [each["key"] for each in ask(environment, "/artifacts/filter", of_it)] == ["trigger"]
     assert [len(runs_of(environment, deployments[name])) for name in ("retrain", "reindex")] == [
         1,
         1,

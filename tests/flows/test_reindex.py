@@ -112,6 +112,8 @@ def test_a_retrain_that_waited_for_its_review_swaps_in_todays_catalogue(make_com
     code, said = run(company)
     assert code == 0 and company.stable() != company.champion, said
     reindexed = company.stable()
+    parent = json.loads(company.store.manifest_bytes(reindexed))["parent"]
+    assert parent == company.champion, "nobody was promoted before the answer"
     about = json.loads(company.find(note)[0].read_text())
     client = MlflowClient(company.tracking_uri)
     word = approval_of(about["release_id"], about["gate"])

@@ -58,14 +58,16 @@ def looking(environment: Mapping[str, str]) -> Iterator[Callable[..., Any]]:
     def look(*asked: str) -> Any:
         process.stdin.write(json.dumps(asked) + "\n")
         process.stdin.flush()
-        said = next(line for line in process.stdout if line.startswith("found "))
+        said = next((line for line in process.stdout if line.startswith("found ")), None)
+        assert said, f"who looks has ended, see its stderr: {asked}"
         return json.loads(said.removeprefix("found "))
 
     try:
         yield look
     finally:
+        process.kill()
+        process.wait()
         process.stdin.close()
-        process.wait(60)
         process.stdout.close()
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,6 +144,7 @@ def test_a_drift_becomes_a_release_that_serves_whoever_is_killed_on_the_way(town
         finish(town, run)
         wait_until(lambda: len(asked.releases()) == 2, seconds=60, what="the next release")
 
+        began = time.monotonic()
         run = another_turn(town)
         town.kill_flow(run)
         again = follower(town, run)
@@ -150,6 +152,7 @@ def test_a_drift_becomes_a_release_that_serves_whoever_is_killed_on_the_way(town
             kill_and_wait(town, name)
         finish(town, again)
         wait_until(lambda: len(asked.releases()) == 3, seconds=60, what="the last release")
+        assert asked.since(began).failed == [], "nobody notices a database, a store or a flow die"
     ended = town.pid("search")
     os.killpg(ended, signal.SIGTERM)  # what it holds comes into the log
     wait_until(lambda: town.pid("search") != ended, seconds=120, what="another service")

@@ -40,6 +40,7 @@ import json, os, sys
 from pathlib import Path
 import sentence_transformers, torch
 from tiny_encoder import HELD, things, train
+from perennial.errors import TrainingInterrupted
 from perennial.model.digest import directory_digest
 from perennial.model.examples import pairs
 from perennial.model.team import join_team, leave_team
@@ -81,6 +82,8 @@ for size in map(int, sizes.split(",")):
             try:
                 process(rank, size)
                 code = 0
+            except TrainingInterrupted:
+                code = 75
             except Exception as error:
                 print(type(error).__name__, error, file=sys.stderr)
             finally:
@@ -145,5 +148,5 @@ def test_a_stop_that_one_process_hears_stops_all_after_the_same_step(
 ) -> None:
     (tmp_path / "encoder").symlink_to(tiny_bert)
     codes = teach(tmp_path, "2", "whole", "stop")
-    assert codes == [1, 1]  # TrainingInterrupted, on both
+    assert codes == [75, 75]  # TrainingInterrupted, on both
     assert (tmp_path / "checkpoint.safetensors").exists()

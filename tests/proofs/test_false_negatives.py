@@ -3,6 +3,7 @@
 Clicks tell 60 % of the relevant pairs; the other 40 % are hidden, and only counted afterwards.
 """
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from perennial.model.encoder import load_encoder
 from perennial.params.reading import load_params
 from perennial.verbs.bootstrap import train_first_encoder
 
-REAL = Path(__file__).parents[3] / "shared" / "data" / "scifact"
+REAL = Path(__file__).parents[3] / "shared" / "data"
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 MINE = PARAMS.mine
 CLICKED = 0.6
@@ -143,11 +144,13 @@ def test_in_a_small_world_a_third_at_most_of_the_naive_ones_are_false() -> None:
 
 
 @pytest.mark.slow
-def test_on_real_texts_a_third_at_most_of_the_naive_ones_are_false(tmp_path: Path) -> None:
-    """`make bench-data` counts them in larger data sets, too."""
-    if not REAL.is_dir():
-        pytest.skip("the scifact folder does not lie beside this checkout")
-    catalogue, truth = read_beir(REAL, updated_at=datetime(2026, 1, 5, tzinfo=UTC))
+@pytest.mark.parametrize("name", ["scifact", *(["medquad"] if os.environ.get("LIVES") else [])])
+def test_on_real_texts_a_third_at_most_of_the_naive_ones_are_false(
+    name: str, tmp_path: Path
+) -> None:
+    if not (REAL / name).is_dir():
+        pytest.skip(f"the {name} folder does not lie beside this checkout")
+    catalogue, truth = read_beir(REAL / name, updated_at=datetime(2026, 1, 5, tzinfo=UTC))
     catalogue = catalogue.drop_duplicates("doc_id").reset_index(drop=True)
     texts = indexed_texts(catalogue)
     place = {d: row for row, d in enumerate(catalogue["doc_id"])}

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from perennial.report.data_plots import data_plots
+from perennial.report.data_plots import NAMES, data_plots
 from perennial.report.page import left_out, render
 
 QUANTILES = dict(zip(("p05", "p25", "p50", "p75", "p95"), (0.1, 0.2, 0.3, 0.4, 0.5), strict=True))
@@ -64,7 +64,7 @@ DATA = {
 
 def test_every_plot_stands_on_its_own_and_says_that_the_log_is_simulated():
     drawn = data_plots(DATA, simulated=True)
-    assert list(drawn) == ["days", "ranks", "propensities", "words", "scores"]
+    assert tuple(drawn) == NAMES
     for name, svg in drawn.items():
         assert ElementTree.fromstring(svg).get("aria-label")
         assert ("simulated" in svg) == (name != "scores")

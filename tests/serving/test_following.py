@@ -3,6 +3,7 @@
 import gc
 import itertools
 import math
+import os
 import shutil
 import threading
 import time
@@ -180,7 +181,8 @@ def test_during_swaps_every_answer_comes_whole_from_one_release(store, swap, new
 
 @pytest.mark.slow
 def test_not_one_answer_of_hundreds_of_swaps_is_mixed(store, swap, newer, tmp_path):
-    failures, seen = swap_under_fire(store, swap, newer, tmp_path / "cache", swaps=300)
+    swaps = 1000 if os.environ.get("LIVES") else 300
+    failures, seen = swap_under_fire(store, swap, newer, tmp_path / "cache", swaps=swaps)
     assert failures == []
     assert len(seen) == 2
 
