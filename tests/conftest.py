@@ -42,6 +42,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(ToldAtOnce(reporter))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that may take longest come first: begun last, they would be waited for alone."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+
+
 START = pd.Timestamp("2026-01-05", tz="UTC")
 SYLLABLES = np.array([c + v for c in "bdfgklmnprstvz" for v in "aeiou"])
 RESULTS = 10
