@@ -206,7 +206,7 @@ def test_a_webhook_and_a_verdict_start_runs_that_finish_and_a_failure_is_told(ma
         "key": "w-1",
     }
     of_it = {"artifacts": {"flow_run_id": {"any_": [retrain["id"]]}}}
-    assert [each["key"] for each in ask(environment, "/artifacts/filter", of_it)] == ["trigger"]
+    assert "trigger" in {each["key"] for each in ask(environment, "/artifacts/filter", of_it)}
     assert [len(runs_of(environment, deployments[name])) for name in ("retrain", "reindex")] == [
         1,
         1,
