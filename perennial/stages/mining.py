@@ -7,8 +7,8 @@ from perennial.index.exact import chunks_of, exact_search
 from perennial.index.narrow import is_quick, narrow_search
 from perennial.params.mine import Mine
 
-# Below it, four seconds of two cores in float32, bfloat16 does not earn back torch's import.
-_WORTH_MULTIPLICATIONS = 1.5e11
+# Below it, five seconds of two cores in float32, bfloat16 does not earn back torch's import.
+_WORTH_MULTIPLICATIONS = 3e11
 
 
 def mine_by(
