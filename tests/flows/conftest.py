@@ -163,6 +163,21 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping
             server.wait(30)
 
 
+def python(environment: Mapping[str, str], *arguments: str) -> str:
+    """What this interpreter prints, in the checkout, where it ends well."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=CHECKOUT,
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def healthy(port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=5) as answer:

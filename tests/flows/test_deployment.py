@@ -17,7 +17,7 @@ import pytest
 
 from infra.bench.deliveries import SECRETS, signed
 
-from .conftest import CHECKOUT, ask, wait_for
+from .conftest import CHECKOUT, ask, python, wait_for
 
 pytestmark = pytest.mark.slow
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
@@ -28,18 +28,6 @@ SCHEDULES = {
     "sweep": ["20 4 * * *"],
     "rollout": ["*/5 * * * *"],
 }
-
-
-def python(environment, *arguments: str) -> str:
-    return subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=CHECKOUT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=500,
-    ).stdout
 
 
 def send(address: str, body: bytes, headers):
@@ -131,7 +119,7 @@ def test_a_webhook_and_a_verdict_start_runs_that_finish_and_a_failure_is_told(ma
     given = ",".join(f"{source}={secret}" for source, secret in SECRETS.items())
     environment = {**company.environment, "PWD": str(CHECKOUT), "PERENNIAL_WEBHOOK_SECRETS": given}
     for _ in range(2):  # what is there is brought up to date
-        python(environment, "flows.deploy")
+        python(environment, "-m", "flows.deploy")
     deployments = {name: ask(environment, f"/deployments/name/{name}/{name}") for name in SCHEDULES}
     for name, deployment in deployments.items():
         assert [each["schedule"]["cron"] for each in deployment["schedules"]] == SCHEDULES[name]

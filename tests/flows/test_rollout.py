@@ -261,9 +261,10 @@ def test_an_equal_candidate_with_too_few_sessions_goes_back_at_the_deadline(town
     assert town.failed == []
 
 
-def test_an_equal_candidate_becomes_stable(town):
+@pytest.mark.parametrize(("share", "seed"), [(0.6, 4), (0.95, 5)])
+def test_an_equal_candidate_and_a_better_one_become_stable(town, share, seed):
     before = town.channel().stable
-    release_id = knowing(town.home, 0.6, seed=4)
+    release_id = knowing(town.home, share, seed=seed)
     code, said = town.roll_out(release_id)
     assert code == 0 and "promote" in said, said
     after = town.channel()

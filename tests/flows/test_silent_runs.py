@@ -14,7 +14,7 @@ import pytest
 
 from flows.deploy import main, pools_of
 
-from .conftest import CHECKOUT, ask, wait_for
+from .conftest import CHECKOUT, ask, python, wait_for
 
 pytestmark = pytest.mark.slow
 PREFECT_FILE = CHECKOUT / "infra" / "prefect.yaml"
@@ -69,20 +69,6 @@ def looking(environment: Mapping[str, str]) -> Iterator[Callable[..., Any]]:
         process.wait()
         process.stdin.close()
         process.stdout.close()
-
-
-def python(environment: Mapping[str, str], *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=CHECKOUT,
-        env=dict(environment),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.fixture

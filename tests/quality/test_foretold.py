@@ -21,10 +21,10 @@ def world() -> World:
     ("candidate", "told"), [(neighbours_swapped(40), (True, True)), (shuffled(40), (False, True))]
 )
 def test_its_intervals_hold_the_truth_as_often_as_they_say(world, candidate, told):
-    """150 logs each; 95 %, give or take four standard errors of that share."""
+    """300 logs each; 95 %, give or take four standard errors of that share."""
     champion, other = world.clicks(base(40)), world.clicks(candidate)
     held: Counter[tuple[str, str]] = Counter()
-    logs = 150
+    logs = 300
     for number in range(logs):
         found = a_log(world, pages=1500, explore=0.5, seed=[9, number])
         both = foretold(found, candidate, seed=number, min_seen=0.6)  # not only of logs that agree

@@ -17,7 +17,7 @@ from rollout_looker import STEPS
 
 pytestmark = pytest.mark.slow
 LOOKER = Path(__file__).with_name("rollout_looker.py")
-LOOKERS = 4
+LOOKERS = 6
 
 
 def looked_at(place, folder, outcomes):
