@@ -15,7 +15,7 @@ test: .venv/.installed-$(DEVICE)      ## every test
 check: .venv/.installed-$(DEVICE)     ## lint, types, import contracts, fast tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow" -q
 
-lives: .venv/.installed-$(DEVICE)     ## many random lives, broken logs, kills at each request; an hour
+lives: .venv/.installed-$(DEVICE)     ## many random lives, broken logs, swaps and kills; over an hour
 	EXAMPLES=wild LIVES=300 FUZZED_LOGS=300 $(BIN)/python -m pytest -n $(WORKERS) --timeout 3000 \
 	    tests/proofs/test_state_machine.py tests/proofs/test_kills.py tests/serving/test_following.py \
 	    tests/proofs/test_false_negatives.py tests/expectations/test_fuzz.py
